@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The rings of tests, the fuzzers and the workloads; included by the Makefile.
+#
+#   make test-unit TESTS='test_elf test_symtab'     only these programs
+#   make test-e2e PYTEST='-k recurse -x'            options for pytest
+#   make fuzz FUZZ_SECONDS=600 FUZZERS=fuzz_pprof   longer, one fuzzer
+
+.PHONY: test-unit test-ebpf test-e2e test-vm test-vm-arm64 test-all test-full benchmark \
+	benchmark-performance fuzz workloads
+
+#: test-unit                ring 1: unit tests, fuzz corpora, layering and size checks; no root
+#: test-ebpf                ring 2: every BPF object loads, within its instruction budget; root
+#: test-e2e                 ring 3: known workloads on the real kernel; root
+#: test-vm, test-vm-arm64   ring 4: other kernels; not built yet, reported as skipped
+#: test-all, test-full      unit, ebpf, e2e; the same and e2e under sanitizers, VMs, fuzzers
+#: fuzz                     every fuzzer for FUZZ_SECONDS=60
+#: workloads                build/workloads/, the programs that end-to-end tests profile
+#: benchmark                every scripts/bench-*
+#: benchmark-performance    scripts/bench-sampler alone
+
+# ---- unit tests -----------------------------------------------------------------------------
+
+UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
+UNIT_SUPPORT := $(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*.c))
+FUZZ_SOURCES := $(wildcard tests/fuzz/fuzz_*.c)
+TEST_SOURCES := $(UNIT_SOURCES) $(UNIT_SUPPORT) $(wildcard tests/fuzz/*.c tests/bpf/*.c)
+TESTS ?= $(UNIT_SOURCES:tests/unit/%.c=%)
+FUZZERS ?= $(FUZZ_SOURCES:tests/fuzz/%.c=%)
+
+# A test links the modules that it includes and what those may use, nothing more: this proves
+# at link time what scripts/check-layers proves of the #include lines.
+base_USES := base
+symbolizer_USES := symbolizer base
+proto_USES := proto base
+exporters_USES := exporters proto base
+collect_USES := collect base
+pipeline_USES := pipeline collect symbolizer proto base
+cmd_USES := $(MODULES)
+
+# Words FILE:FOLDER, one for each folder of ours that a test's file includes.
+TEST_INCLUDES := $(shell sed -n 's,^[^ ] *include "\(.*\)/[^/]*"$$,\1,; T; F; p' \
+	$(UNIT_SOURCES) $(FUZZ_SOURCES) /dev/null | paste -d: - -)
+# $(call modules_of,SOURCE)
+modules_of = $(sort $(foreach m,$(MODULES),\
+	$(if $(filter $1:$($m_DIR),$(TEST_INCLUDES)),$($m_USES))))
+
+WRAPPED := malloc calloc realloc
+WRAP_LDFLAGS = $(if $(filter %/fail_malloc.c,$(UNIT_SUPPORT)),$(WRAPPED:%=-Wl,--wrap=%))
+
+# What tests share is an archive, of which a program gets what it uses.
+define unit_support
+build/$1/libunit.a: $(UNIT_SUPPORT:%.c=build/$1/%.o) build/values/members-unit
+	$$(say) AR $$@
+	$$(Q)rm -f $$@ && $$(AR) rcs $$@ $$(filter %.o,$$^)
+endef
+$(eval $(call remember,members-unit,$(UNIT_SUPPORT)))
+$(foreach t,obj asan,$(eval $(call unit_support,$t)))
+
+# $(call unit_program,NAME,TREE)
+define unit_program
+build/$2/tests/unit/$1.o: | $(SCHEMA_HEADERS)
+build/$2/tests/unit/$1: build/$2/tests/unit/$1.o build/$2/libunit.a \
+		$(call archives,$(call modules_of,tests/unit/$1.c),$2) build/values/$2-link tests/tests.mk
+	$$(say) LINK $$@
+	$$(Q)$$($2_CC) $$($2_LDFLAGS) $$(WRAP_LDFLAGS) -o $$@ $$(filter %.o,$$^) \
+		-Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group -lcmocka $$(LIBS)
+endef
+$(foreach t,obj asan,$(foreach p,$(UNIT_SOURCES:tests/unit/%.c=%),\
+	$(eval $(call unit_program,$p,$t))))
+
+# $(call fuzz_program,NAME,TREE,MAIN): as a replayer of its corpus (asan), as a fuzzer (fuzz)
+define fuzz_program
+build/$2/tests/fuzz/$1.o: | $(SCHEMA_HEADERS)
+build/$2/tests/fuzz/$1: build/$2/tests/fuzz/$1.o $3 \
+		$(call archives,$(call modules_of,tests/fuzz/$1.c),$2) build/values/$2-link tests/tests.mk
+	$$(say) LINK $$@
+	$$(Q)$$($2_CC) $$($2_LDFLAGS) -o $$@ $$(filter %.o %.a,$$^) $$(LIBS)
+endef
+$(foreach p,$(FUZZ_SOURCES:tests/fuzz/%.c=%),\
+	$(eval $(call fuzz_program,$p,asan,build/asan/tests/fuzz/replay_main.o)) \
+	$(eval $(call fuzz_program,$p,fuzz,)))
+
+UNIT_PROGRAMS = $(TESTS:%=build/obj/tests/unit/%) $(TESTS:%=build/asan/tests/unit/%)
+REPLAY_PROGRAMS = $(FUZZERS:%=build/asan/tests/fuzz/%)
+UNIT_CHECKS := scripts/check-layers scripts/check-sizes $(wildcard tests/unit/*_test.sh)
+# With TESTS= given, only what was asked for.
+ifeq ($(origin TESTS),file)
+UNIT_EXTRA = $(REPLAY_PROGRAMS) $(UNIT_CHECKS)
+endif
+
+test-unit: $(UNIT_PROGRAMS) $(filter build/%,$(UNIT_EXTRA))
+	@./tests/unit/run $(UNIT_PROGRAMS) $(UNIT_EXTRA)
+
+fuzz: $(FUZZERS:%=build/fuzz/tests/fuzz/%)
+	@./tests/fuzz/run $(or $(FUZZ_SECONDS),60) $^
+
+# ---- rings on the kernel ----------------------------------------------------------------------
+
+build/obj/tests/bpf/load_objects: build/obj/tests/bpf/load_objects.o build/values/obj-link
+	$(say) LINK $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS)
+
+test-ebpf: ebpf build/obj/tests/bpf/load_objects
+	@./tests/bpf/run
+
+test-e2e: build/ebpfprof workloads
+	@./tests/e2e/run $(PYTEST)
+
+test-vm test-vm-arm64:
+	@echo '$@: there is no ring on virtual machines with other kernels yet' >&2
+	@echo '0 passed, 0 failed, 1 skipped: $@: not built yet'
+
+test-all:
+	@./scripts/run-rings unit ebpf e2e
+
+test-full:
+	@./scripts/run-rings unit ebpf e2e e2e-asan vm fuzz
+
+# ---- workloads ----------------------------------------------------------------------------------
+
+include tests/workloads/workloads.mk
+
+# ---- benchmarks ---------------------------------------------------------------------------------
+
+benchmark: all workloads
+	@set -e; for bench in scripts/bench-*; do \
+		if [ -x "$$bench" ]; then echo "== $$bench"; "./$$bench"; fi; done
+
+benchmark-performance: all workloads
+	@./scripts/bench-sampler
