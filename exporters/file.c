@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A target is looked at once, when it is opened: links are followed by hand to the name that will
+ * be replaced, so that a link stays a link; what is there decides between a temporary file and
+ * writing through.  O_TMPFILE would leave nothing behind even after SIGKILL, but linkat() cannot
+ * replace an existing name, and not every file system has it.
+ *
+ * We often run as root, and folders like /tmp belong to everyone.  So links are followed only
+ * where the kernel's protected_symlinks would (switched on or not), the temporary file is made
+ * with O_EXCL, rename() never follows a link, and what we write through must not have become a
+ * regular file between the look and the open.
+ */
+#include "exporters/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "profiler/base/cleanup.h"
+#include "profiler/base/err.h"
+#include "profiler/base/fileio.h"
+#include "profiler/base/strbuf.h"
+#include "proto/folded.h"
+#include "proto/pprof.h"
+
+#define BUFFER_BYTES 65536u
+#define LINKS_MAX 40	    /* as the kernel follows */
+#define TEMP_TRIES 100	    /* names taken by others (or by a killed run of this pid) */
+#define TEMP_STEM_BYTES 200 /* of the target's name: NAME_MAX less what we add */
+
+struct file_output {
+	int fd;
+	bool close_fd; /* false: stdout */
+	char *shown;   /* as the user named it */
+	char *target;  /* with links followed; NULL: written through */
+	char *temp;    /* NULL: none made, or no longer ours */
+	int error;     /* of the first write that failed */
+	size_t buffered;
+	char buffer[BUFFER_BYTES];
+};
+
+static const struct {
+	enum profile_format format;
+	const char *name, *suffix;
+} formats[] = {
+	{ FORMAT_PPROF_GZIP, "pprof", ".pb.gz" },
+	{ FORMAT_PPROF, "pprof-raw", ".pb" },
+	{ FORMAT_FOLDED, "folded", ".folded" },
+};
+
+enum profile_format profile_format_by_name(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(formats); i++) {
+		if (strcmp(name, formats[i].name) == 0)
+			return formats[i].format;
+	}
+	return FORMAT_UNKNOWN;
+}
+
+enum profile_format profile_format_by_suffix(const char *path)
+{
+	size_t len = strlen(path), i;
+
+	for (i = 0; i < ARRAY_SIZE(formats); i++) {
+		size_t suffix_len = strlen(formats[i].suffix);
+
+		if (len >= suffix_len && strcmp(path + len - suffix_len, formats[i].suffix) == 0)
+			return formats[i].format;
+	}
+	return FORMAT_UNKNOWN;
+}
+
+const char *profile_format_names(void)
+{
+	return "pprof, pprof-raw, folded";
+}
+
+static bool is_stdout(const char *path)
+{
+	return strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0;
+}
+
+/* Length of the folder part of @path with its '/'; 0 if it has none. */
+static size_t folder_len(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? (size_t)(slash + 1 - path) : 0;
+}
+
+static char *folder_of(const char *path)
+{
+	struct strbuf folder = STRBUF_INIT;
+
+	strbuf_add(&folder, path, folder_len(path));
+	if (!folder.len)
+		strbuf_add_char(&folder, '.');
+	return strbuf_take(&folder);
+}
+
+/*
+ * May the link be followed?  In a folder where anybody can make links and nobody can remove
+ * those of others, only one's own and the folder owner's are.  Source: may_follow_link() in
+ * fs/namei.c.
+ */
+static int check_link(const char *path, const struct stat *link)
+{
+	_cleanup_free_ char *folder = folder_of(path);
+	struct stat in;
+
+	if (!folder)
+		return -ENOMEM;
+	if (stat(folder, &in) < 0)
+		return -errno;
+	if ((in.st_mode & (S_ISVTX | S_IWOTH)) != (S_ISVTX | S_IWOTH) ||
+	    link->st_uid == geteuid() || link->st_uid == in.st_uid)
+		return 0;
+	return -EACCES;
+}
+
+/*
+ * One step along a chain of links: *path becomes what it points to.  1: done that, 0: *path is
+ * no link (or nothing).  The link is read through a descriptor, so that what was checked is what
+ * is read.
+ */
+static int follow_link(char **path)
+{
+	_cleanup_close_ int fd = open(*path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct strbuf next = STRBUF_INIT;
+	char points_to[PATH_MAX];
+	struct stat link;
+	ssize_t len;
+	int error;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (fstat(fd, &link) < 0)
+		return -errno;
+	if (!S_ISLNK(link.st_mode))
+		return 0;
+	error = check_link(*path, &link);
+	if (error)
+		return error;
+	len = readlinkat(fd, "", points_to, sizeof(points_to));
+	if (len < 0)
+		return -errno;
+	if (len == sizeof(points_to))
+		return -ENAMETOOLONG;
+	if (points_to[0] != '/')
+		strbuf_add(&next, *path, folder_len(*path));
+	strbuf_add(&next, points_to, (size_t)len);
+	free(*path);
+	*path = strbuf_take(&next);
+	return *path ? 1 : -ENOMEM;
+}
+
+/* Heap copy of @path with links in its last part followed, also to where nothing is yet. */
+static int resolve(const char *path, char **ret)
+{
+	struct strbuf copy = STRBUF_INIT;
+	_cleanup_free_ char *at = NULL;
+	int links, followed;
+
+	strbuf_add_str(&copy, path);
+	at = strbuf_take(&copy);
+	if (!at)
+		return -ENOMEM;
+	for (links = 0; links <= LINKS_MAX; links++) {
+		followed = follow_link(&at);
+		if (followed < 0)
+			return followed;
+		if (!followed) {
+			*ret = TAKE_PTR(at);
+			return 0;
+		}
+	}
+	return -ELOOP;
+}
+
+/* rename() over another's file in a sticky folder fails; better known before the recording. */
+static int check_replaceable(const char *target, const struct stat *file)
+{
+	_cleanup_free_ char *folder = folder_of(target);
+	struct stat in;
+
+	if (!folder)
+		return -ENOMEM;
+	if (stat(folder, &in) < 0)
+		return -errno;
+	if (!(in.st_mode & S_ISVTX) || geteuid() == 0 || geteuid() == file->st_uid ||
+	    geteuid() == in.st_uid)
+		return 0;
+	return -EPERM;
+}
+
+static int make_temp(struct file_output *output)
+{
+	size_t folder = folder_len(output->target);
+	int stem = (int)MIN(strlen(output->target + folder), TEMP_STEM_BYTES);
+	int try;
+
+	for (try = 0; try < TEMP_TRIES; try++) {
+		struct strbuf name = STRBUF_INIT;
+		_cleanup_free_ char *path = NULL;
+
+		strbuf_printf(&name, "%.*s.%.*s.ebpfprof-%d-%d.tmp", (int)folder, output->target,
+			      stem, output->target + folder, (int)getpid(), try);
+		path = strbuf_take(&name);
+		if (!path)
+			return -ENOMEM;
+		output->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+		if (output->fd >= 0) {
+			output->close_fd = true;
+			output->temp = TAKE_PTR(path);
+			return 0;
+		}
+		if (errno != EEXIST)
+			return -errno;
+	}
+	return -EEXIST;
+}
+
+/* A decimal id without sign or blanks; -1 as an id means "leave as it is", so it is none. */
+static bool parse_id(const char *text, uint32_t *ret)
+{
+	uint64_t value = 0;
+
+	if (!text || !*text)
+		return false;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		value = value * 10 + (uint64_t)(*text - '0');
+		if (value >= UINT32_MAX)
+			return false;
+	}
+	*ret = (uint32_t)value;
+	return true;
+}
+
+/*
+ * What root wrote under sudo is the user's.  Refused on file systems without owners: then the
+ * file stays root's, which is no reason to lose a recording.
+ */
+static void give_to_sudo_user(int fd)
+{
+	uint32_t uid, gid;
+
+	if (geteuid() != 0 || !parse_id(getenv("SUDO_UID"), &uid) ||
+	    !parse_id(getenv("SUDO_GID"), &gid))
+		return;
+	if (fchown(fd, uid, gid) < 0)
+		return;
+}
+
+static int open_through(struct file_output *output, const char *path)
+{
+	struct stat now;
+
+	output->fd = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	if (output->fd < 0)
+		return -errno;
+	output->close_fd = true;
+	if (fstat(output->fd, &now) < 0)
+		return -errno;
+	return S_ISREG(now.st_mode) ? -ESTALE : 0;
+}
+
+/* Is stdout open, and for writing? */
+static int check_stdout(void)
+{
+	int flags = fcntl(STDOUT_FILENO, F_GETFL);
+
+	if (flags < 0)
+		return -errno;
+	return (flags & O_ACCMODE) == O_RDONLY ? -EBADF : 0;
+}
+
+/*
+ * Open what @output->shown names. @dry: only find out whether that would work; a FIFO is not
+ * opened then, because that waits for its reader and then tells him of an end.
+ */
+static int open_target(struct file_output *output, bool dry)
+{
+	struct stat there;
+	int error;
+
+	if (is_stdout(output->shown)) {
+		output->fd = STDOUT_FILENO;
+		return check_stdout();
+	}
+	if (!*output->shown)
+		return -ENOENT;
+	/* Also refuses what protected_symlinks refuses, before we follow links ourselves. */
+	if (stat(output->shown, &there) < 0) {
+		if (errno != ENOENT)
+			return -errno;
+		there.st_mode = S_IFREG;
+		there.st_uid = geteuid();
+	}
+	if (S_ISDIR(there.st_mode))
+		return -EISDIR;
+	if (!S_ISREG(there.st_mode)) {
+		if (!dry)
+			return open_through(output, output->shown);
+		return faccessat(AT_FDCWD, output->shown, W_OK, AT_EACCESS) < 0 ? -errno : 0;
+	}
+	error = resolve(output->shown, &output->target);
+	if (!error && !output->target[folder_len(output->target)])
+		error = -EISDIR; /* "new/" */
+	if (!error)
+		error = check_replaceable(output->target, &there);
+	if (!error)
+		error = make_temp(output);
+	if (!error && !dry)
+		give_to_sudo_user(output->fd);
+	return error;
+}
+
+static void say_open_failed(struct errmsg *err, int error, const struct file_output *output)
+{
+	err_set(err, error, "cannot write '%s'", output->shown);
+	if (error == -EISDIR)
+		err_hint(err, "name a file in it");
+	else if (error == -ENOENT && *output->shown)
+		err_hint(err, "create its folder first, or name another place");
+	else if (error == -EACCES || error == -EPERM || error == -EROFS)
+		err_hint(err, "name a place where you may write");
+	else if (error == -ENXIO)
+		err_hint(err, "to feed a socket, write to '-' and pipe that");
+}
+
+void file_output_abort(struct file_output *output)
+{
+	if (!output)
+		return;
+	if (output->close_fd)
+		close(output->fd);
+	if (output->temp)
+		unlink(output->temp);
+	free(output->temp);
+	free(output->target);
+	free(output->shown);
+	free(output);
+}
+
+static void file_output_abortp(struct file_output **output)
+{
+	file_output_abort(*output);
+}
+
+static int open_or_check(const char *path, bool dry, struct file_output **ret, struct errmsg *err)
+{
+	_cleanup_(file_output_abortp) struct file_output *output = calloc(1, sizeof(*output));
+	struct strbuf shown = STRBUF_INIT;
+	int error;
+
+	if (!output)
+		return err_set(err, -ENOMEM, "cannot write '%s'", path);
+	output->fd = -1;
+	strbuf_add_str(&shown, path);
+	output->shown = strbuf_take(&shown);
+	if (!output->shown)
+		return err_set(err, -ENOMEM, "cannot write '%s'", path);
+	error = open_target(output, dry);
+	if (error) {
+		say_open_failed(err, error, output);
+		return error;
+	}
+	if (ret)
+		*ret = TAKE_PTR(output);
+	return 0;
+}
+
+int file_output_check(const char *path, struct errmsg *err)
+{
+	return open_or_check(path, true, NULL, err);
+}
+
+int file_output_open(const char *path, struct file_output **ret, struct errmsg *err)
+{
+	return open_or_check(path, false, ret, err);
+}
+
+static int flush(struct file_output *output)
+{
+	if (!output->error && output->buffered)
+		output->error = write_all(output->fd, output->buffer, output->buffered);
+	output->buffered = 0;
+	return output->error;
+}
+
+int file_output_write(void *context, const void *bytes, size_t len)
+{
+	struct file_output *output = context;
+
+	if (output->error)
+		return output->error;
+	if (len > sizeof(output->buffer) - output->buffered && flush(output))
+		return output->error;
+	if (len >= sizeof(output->buffer)) {
+		output->error = write_all(output->fd, bytes, len);
+		return output->error;
+	}
+	memcpy(output->buffer + output->buffered, bytes, len);
+	output->buffered += len;
+	return 0;
+}
+
+/* Some file systems have no fsync; a full disk may show only here. */
+static int sync_file(int fd)
+{
+	if (fsync(fd) < 0 && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+		return -errno;
+	return 0;
+}
+
+static int finish(struct file_output *output)
+{
+	int error = flush(output);
+
+	if (!error && output->temp)
+		error = sync_file(output->fd);
+	if (output->close_fd) {
+		output->close_fd = false;
+		if (close(output->fd) < 0 && errno != EINTR && !error)
+			error = -errno;
+	}
+	if (error || !output->temp)
+		return error;
+	if (rename(output->temp, output->target) < 0)
+		return -errno;
+	free(TAKE_PTR(output->temp));
+	return 0;
+}
+
+int file_output_commit(struct file_output *output, struct errmsg *err)
+{
+	int error = finish(output);
+
+	if (error && error != -EPIPE) {
+		err_set(err, error, "cannot write '%s'", output->shown);
+		if (error == -ENOSPC || error == -EDQUOT)
+			err_hint(err, "free some space, or name another place");
+	}
+	file_output_abort(output);
+	return error;
+}
+
+static int encode(const struct profile *profile, enum profile_format format,
+		  const struct folded_options *folded, struct file_output *output,
+		  struct errmsg *err)
+{
+	switch (format) {
+	case FORMAT_PPROF_GZIP:
+	case FORMAT_PPROF:
+		return pprof_write(profile, format == FORMAT_PPROF_GZIP, file_output_write, output);
+	case FORMAT_FOLDED:
+		return folded_write(profile, folded, file_output_write, output, err);
+	case FORMAT_UNKNOWN:
+		break;
+	}
+	return -EINVAL;
+}
+
+int profile_save(const struct profile *profile, enum profile_format format,
+		 const struct folded_options *folded, const char *path, struct errmsg *err)
+{
+	_cleanup_(file_output_abortp) struct file_output *output = NULL;
+	int error;
+
+	if (format == FORMAT_UNKNOWN)
+		return err_say(err, -EINVAL, "cannot write '%s': no format given; one of %s", path,
+			       profile_format_names());
+	error = file_output_open(path, &output, err);
+	if (error)
+		return error;
+	error = encode(profile, format, folded, output, err);
+	/* A failed write is described by the commit, which sees it again; -ENOENT by the encoder. */
+	if (error && !output->error) {
+		if (error != -ENOENT)
+			err_set(err, error, "cannot write '%s'", path);
+		return error;
+	}
+	return file_output_commit(TAKE_PTR(output), err);
+}
