@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the profiler needs of an ELF file: type, entry, PT_LOAD segments, build-id, symbols.
+ * Every byte is hostile: offsets and sizes are checked against the file, no file is mapped (a
+ * file cut short under a mapping would kill us with SIGBUS), and what a file can make us
+ * allocate or read is bounded.
+ */
+#ifndef EBPFPROF_SYMBOLIZER_ELF_H
+#define EBPFPROF_SYMBOLIZER_ELF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct errmsg;
+struct elf_file;
+
+#define ELF_BUILD_ID_MAX 20
+#define ELF_SEGMENTS_MAX 64	   /* PT_LOADs kept; files with more are refused */
+#define ELF_SYMBOLS_MAX (4u << 20) /* entries read of one symbol table; the rest is left out */
+#define ELF_NAME_MAX 16384	   /* symbols with longer names are left out */
+
+struct elf_segment {
+	uint64_t vaddr, memsz;
+	uint64_t offset, filesz;
+	bool executable;
+};
+
+struct elf_build_id {
+	uint8_t bytes[ELF_BUILD_ID_MAX];
+	uint8_t len; /* 0 = none */
+};
+
+/**
+ * elf_file_open - read the headers of the ELF file behind @fd
+ * @fd: open for reading, borrowed until elf_file_close(); its position is not used
+ *
+ * Errors: -ENOEXEC not ELF or cut short; -ENOTSUP not 64-bit little endian of this machine's
+ * kind (a 32-bit file); -EFBIG too many headers; -EIO; -ENOMEM.
+ */
+int elf_file_open(int fd, struct elf_file **ret, struct errmsg *err);
+
+/** elf_file_open_memory - the same for an image in memory (vdso); @image is borrowed */
+int elf_file_open_memory(void *image, size_t size, struct elf_file **ret, struct errmsg *err);
+
+void elf_file_close(struct elf_file *elf);
+void elf_file_closep(struct elf_file **elf);
+
+uint64_t elf_file_entry(const struct elf_file *elf);
+
+/**
+ * elf_file_starts - whether the kernel may start this file at its entry point
+ *
+ * True for programs and dynamic loaders.  Linkers leave an entry, often the first byte of .text,
+ * in other libraries too; it means nothing there.
+ */
+bool elf_file_starts(const struct elf_file *elf);
+bool elf_file_is_fixed(const struct elf_file *elf); /* ET_EXEC */
+const struct elf_build_id *elf_file_build_id(const struct elf_file *elf);
+size_t elf_file_segments(const struct elf_file *elf, const struct elf_segment **ret);
+
+/**
+ * elf_file_address - ELF virtual address of a file offset inside an executable mapping
+ * @offset: file offset of the byte
+ *
+ * Returns false when no PT_LOAD covers the offset. Where several do, executable ones win, also
+ * in the rest of their first and last page, which the kernel maps with them.
+ */
+bool elf_file_address(const struct elf_file *elf, uint64_t offset, uint64_t *ret_address);
+
+/** elf_build_id_hex - lower-case hex; @text has 2 * ELF_BUILD_ID_MAX + 1 bytes; "" if none */
+void elf_build_id_hex(const struct elf_build_id *id, char *text);
+
+struct elf_symbol_visit {
+	const char *name; /* as in the file (mangled); valid during the call */
+	uint64_t address; /* ELF virtual address */
+	uint64_t size;	  /* 0 = the file does not say */
+	uint64_t limit;	  /* end of the section (or segment) that holds it */
+	uint8_t binding;  /* STB_* */
+	bool untyped;	  /* STT_NOTYPE: a label, perhaps inside of a function */
+	bool plt;	  /* a PLT stub of the imported function `name` */
+	bool dynamic;	  /* from .dynsym */
+};
+
+/**
+ * elf_file_visit_symbols - call @visit for each function symbol
+ *
+ * Those of .symtab where there is one, and of .dynsym, that are defined in an executable segment
+ * and are STT_FUNC or STT_GNU_IFUNC, or STT_NOTYPE in an executable section (hand-written
+ * assembly), and the PLT stubs (.plt, .plt.sec, .plt.got: through .rela.plt / .rela.dyn slots).
+ * A file without sections has the dynamic symbols that PT_DYNAMIC leads to. @visit returns false
+ * to stop. In no order, with duplicates.
+ * Errors: -ENODATA no symbol table; -ENOEXEC a table is broken or cut short (what is whole was
+ * visited); -EIO; -ENOMEM.
+ */
+int elf_file_visit_symbols(struct elf_file *elf,
+			   bool (*visit)(void *context, const struct elf_symbol_visit *symbol),
+			   void *context);
+
+#endif

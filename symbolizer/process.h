@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The processes of the host over time, each with its executable mappings.
+ *
+ * Fed by the kernel's own ordered records (fork, exec, mmap, exit; perf_event_open(2)) and by
+ * one scan of /proc at start for what was there before.  A pid is reused, and exec keeps pid and
+ * start time, so a process here is one *image*: it begins by fork or exec and ends by exec or
+ * exit, and is found by (tgid, time).  Times are CLOCK_MONOTONIC ns.
+ *
+ * An ended image is kept until process_table_trim() passes its end, because samples taken in it
+ * are named a little later.
+ */
+#ifndef EBPFPROF_SYMBOLIZER_PROCESS_H
+#define EBPFPROF_SYMBOLIZER_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "symbolizer/elf.h"
+
+#define PROCESS_IMAGES_MAX (1u << 18) /* kept at once; beyond, -ENOSPC */
+
+struct binary_cache;
+struct errmsg;
+struct mappings;
+struct perfmap;
+struct process;
+struct process_table;
+
+/* One executable mapping, as in PERF_RECORD_MMAP2. */
+struct mmap_event {
+	pid_t tgid;
+	uint64_t time_ns;
+	uint64_t start, length, offset;
+	uint32_t major, minor; /* 0 when build_id is given */
+	uint64_t inode;
+	struct elf_build_id build_id;
+	const char *path; /* "//anon", "[vdso]", "/usr/bin/x", "/memfd:x (deleted)", ... */
+};
+
+int process_table_new(const char *proc_root, struct binary_cache *binaries,
+		      struct process_table **ret);
+void process_table_free(struct process_table *table);
+
+/**
+ * process_table_scan - learn the executable mappings of all processes that run now
+ *
+ * Records that come in later with an earlier time stamp are of a process the scan has seen
+ * already: applying them again changes nothing. Kernel threads have no mappings and are left out.
+ * Errors: -errno when /proc cannot be listed; a process that vanishes meanwhile is none.
+ */
+int process_table_scan(struct process_table *table, struct errmsg *err);
+
+/** process_table_scan_one - the same for one process, e.g. after lost records; -ESRCH it is gone */
+int process_table_scan_one(struct process_table *table, pid_t tgid, uint64_t now_ns);
+
+/* Records, in order of time. -ENOMEM, -ENOSPC. A new thread (not process) is no fork. */
+int process_on_fork(struct process_table *table, pid_t tgid, pid_t parent_tgid, uint64_t time_ns);
+int process_on_exec(struct process_table *table, pid_t tgid, uint64_t time_ns);
+int process_on_exit(struct process_table *table, pid_t tgid, uint64_t time_ns); /* last thread;
+									when it was not, no harm */
+
+/** process_on_mmap - @ret_replaced as in mappings_add() */
+int process_on_mmap(struct process_table *table, const struct mmap_event *event,
+		    bool *ret_replaced);
+
+/**
+ * process_find - the image that ran as @tgid at @time_ns
+ *
+ * A process that no record told us of is read from /proc now, if it is alive and its start time
+ * is not later than @time_ns.  NULL: unknown.  The pointer is valid until process_table_trim().
+ */
+struct process *process_find(struct process_table *table, pid_t tgid, uint64_t time_ns);
+
+/** process_table_trim - forget images that ended before @before_ns and their dead mappings */
+void process_table_trim(struct process_table *table, uint64_t before_ns);
+
+/** process_id - of the image: unique for the life of the table, never reused */
+uint64_t process_id(const struct process *process);
+pid_t process_tgid(const struct process *process);
+const struct mappings *process_mappings(const struct process *process);
+
+/**
+ * process_perfmap - its JIT symbols, re-read when the file has grown
+ * @now_ns: the file is looked at no more than once per 50 ms
+ *
+ * NULL: the process has no readable perf-map.
+ */
+const struct perfmap *process_perfmap(struct process_table *table, struct process *process,
+				      uint64_t now_ns);
+
+size_t process_table_cnt(const struct process_table *table);
+uint64_t process_table_perfmap_skipped(const struct process_table *table); /* lines */
+size_t process_table_bytes(const struct process_table *table);
+
+#endif

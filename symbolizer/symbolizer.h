@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Addresses to names: the one door to processes, ELF files, kallsyms and JIT maps.
+ *
+ * A resolved address is a struct location: interned, so that equal (file, address) give the same
+ * pointer, whatever process it was seen in; it stays valid until symbolizer_trim() has been
+ * called twice without the location having been returned in between.
+ *
+ * Every address gets a location: what has no name is `libx.so+0x1234`.  The seat for source
+ * lines and inlined functions is the array `lines` (innermost callee first).
+ * Library code: silent, no abort; not thread-safe.
+ */
+#ifndef EBPFPROF_SYMBOLIZER_SYMBOLIZER_H
+#define EBPFPROF_SYMBOLIZER_SYMBOLIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct errmsg;
+struct mmap_event;
+struct process;
+struct symbolizer;
+
+struct symbolizer_config {
+	const char *proc_root;	/* NULL = "/proc" */
+	const char *kallsyms;	/* NULL = proc_root/kallsyms */
+	bool demangle;
+	size_t symbol_bytes_max; /* symbol tables kept; 0 = 24 MiB */
+	unsigned int fd_max;	 /* files kept open; 0 = 256 */
+};
+
+enum location_kind {
+	LOCATION_USER,
+	LOCATION_KERNEL, /* vmlinux and modules */
+	LOCATION_BPF,
+	LOCATION_JIT,
+	LOCATION_VDSO,
+	LOCATION_UNKNOWN, /* no mapping is known at the address */
+	LOCATION_NOTE,	  /* no address: `[truncated: depth]` and the like */
+};
+
+/* One segment of one file, as pprof's Mapping wants it (profile.h struct profile_mapping). */
+struct location_mapping {
+	uint64_t start, limit, offset;
+	const char *filename; /* "[kernel.kallsyms]", "[bpf]", "[jit]", "[vdso]" or a path */
+	const char *build_id; /* hex, "" if none */
+};
+
+struct location_line {
+	const char *function;	 /* demangled; never NULL or empty */
+	const char *system_name; /* as in the file */
+	const char *filename;	 /* source; NULL = unknown */
+	uint32_t line, start_line; /* 0 = unknown */
+};
+
+struct location {
+	const struct location_mapping *mapping; /* NULL: none */
+	uint64_t address;	/* ELF virtual address; runtime address for kernel, BPF, JIT */
+	enum location_kind kind;
+	bool named;	   /* false: `libx.so+0x1234` stands for a name */
+	bool stack_bottom; /* the function where a stack begins: _start, clone3, ret_from_fork ... */
+	uint32_t line_cnt; /* >= 1 */
+	struct location_line lines[];
+};
+
+int symbolizer_new(const struct symbolizer_config *config, struct symbolizer **ret,
+		   struct errmsg *err);
+void symbolizer_free(struct symbolizer *symbolizer);
+
+/* The host's processes: see process.h for what each means. */
+int symbolizer_scan(struct symbolizer *symbolizer, struct errmsg *err);
+int symbolizer_scan_one(struct symbolizer *symbolizer, pid_t tgid, uint64_t now_ns);
+int symbolizer_on_fork(struct symbolizer *symbolizer, pid_t tgid, pid_t parent_tgid,
+		       uint64_t time_ns);
+int symbolizer_on_exec(struct symbolizer *symbolizer, pid_t tgid, uint64_t time_ns);
+int symbolizer_on_exit(struct symbolizer *symbolizer, pid_t tgid, uint64_t time_ns);
+int symbolizer_on_mmap(struct symbolizer *symbolizer, const struct mmap_event *event,
+		       bool *ret_replaced);
+
+/**
+ * symbolizer_process - the image that ran as @tgid at @time_ns, or NULL (process.h)
+ * Valid until the next symbolizer_trim() with a later @before_ns than its end.
+ */
+struct process *symbolizer_process(struct symbolizer *symbolizer, pid_t tgid, uint64_t time_ns);
+
+/**
+ * symbolizer_user - name one user address
+ * @process: NULL = unknown: the location is `[unknown]`, one for all such addresses
+ * @time_ns: when the sample was taken
+ * @ip: as sampled
+ * @return_address: the frame is a caller: the address points behind its call, look up ip - 1
+ *
+ * Returns NULL only when memory is out.
+ */
+const struct location *symbolizer_user(struct symbolizer *symbolizer, struct process *process,
+				       uint64_t time_ns, uint64_t ip, bool return_address);
+
+/** symbolizer_kernel - name one kernel address; as symbolizer_user() */
+const struct location *symbolizer_kernel(struct symbolizer *symbolizer, uint64_t ip,
+					 bool return_address);
+
+/** symbolizer_note - a frame that is no code: `[truncated: depth]`; @text is copied */
+const struct location *symbolizer_note(struct symbolizer *symbolizer, const char *text);
+
+/** symbolizer_kernel_hidden - kernel addresses read 0 for us (kptr_restrict, CAP_SYSLOG) */
+bool symbolizer_kernel_hidden(const struct symbolizer *symbolizer);
+
+/**
+ * symbolizer_trim - end of a window: forget what no window needs any more
+ * @before_ns: no sample older than this will be asked for
+ */
+void symbolizer_trim(struct symbolizer *symbolizer, uint64_t before_ns);
+
+struct symbolizer_stats {
+	size_t processes, locations;
+	size_t bytes; /* heap held by everything here */
+	uint64_t perfmap_skipped;
+};
+void symbolizer_stats(const struct symbolizer *symbolizer, struct symbolizer_stats *ret);
+
+#endif

@@ -1,0 +1,626 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* symbolizer/binary: which file is behind a mapping, and what is kept of it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "profiler/base/cleanup.h"
+#include "profiler/base/fileio.h"
+#include "profiler/base/strbuf.h"
+#include "symbolizer/binary.h"
+#include "symbolizer/elf.h"
+#include "symbolizer/symtab.h"
+#include "tests/unit/fail_malloc.h"
+
+#define MANY (64u << 20)
+
+struct fixture {
+	char folder[64];
+	struct binary_cache *cache;
+};
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	strcpy(fixture->folder, "/tmp/test_binary.XXXXXX");
+	if (!mkdtemp(fixture->folder) ||
+	    binary_cache_new("/proc", MANY, 64, &fixture->cache) < 0)
+		return -1;
+	*state = fixture;
+	alarm(60); /* nothing here may block */
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+	char command[128];
+
+	binary_cache_free(fixture->cache);
+	snprintf(command, sizeof(command), "rm -rf %s", fixture->folder);
+	if (system(command) != 0)
+		return -1;
+	free(fixture);
+	return 0;
+}
+
+static void renew_cache(struct fixture *fixture, const char *proc_root, size_t symbol_bytes,
+			unsigned int fd_max)
+{
+	binary_cache_free(fixture->cache);
+	assert_int_equal(binary_cache_new(proc_root, symbol_bytes, fd_max, &fixture->cache), 0);
+}
+
+/* FOLDER/NAME, in one of some buffers that take turns */
+static const char *at(const struct fixture *fixture, const char *name)
+{
+	static char paths[8][256];
+	static unsigned int next;
+	char *path = paths[next++ % 8];
+
+	snprintf(path, 256, "%s/%s", fixture->folder, name);
+	return path;
+}
+
+static void copy_file(const char *from, const char *to)
+{
+	_cleanup_close_ int fd = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+	struct strbuf bytes = STRBUF_INIT;
+
+	assert_true(fd >= 0);
+	assert_int_equal(read_path(from, MANY, &bytes), 0);
+	assert_int_equal(write_all(fd, bytes.text, bytes.len), 0);
+	strbuf_free(&bytes);
+}
+
+/* As /proc/PID/maps would tell of it. */
+static struct binary_request by_inode(const char *path)
+{
+	struct binary_request request = { .path = path };
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	request.major = major(st.st_dev);
+	request.minor = minor(st.st_dev);
+	request.inode = st.st_ino;
+	return request;
+}
+
+/* As an mmap record would tell of it. */
+static struct binary_request by_build_id(const char *path)
+{
+	struct binary_request request = { .path = path };
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct elf_file *elf;
+
+	assert_int_equal(elf_file_open(fd, &elf, NULL), 0);
+	request.build_id = *elf_file_build_id(elf);
+	assert_true(request.build_id.len);
+	elf_file_close(elf);
+	return request;
+}
+
+static struct binary *get(struct fixture *fixture, struct binary_request request)
+{
+	struct binary *binary = binary_get(fixture->cache, &request);
+
+	assert_non_null(binary);
+	return binary;
+}
+
+static void check_unreadable(struct binary *binary)
+{
+	uint64_t start, limit, offset, address;
+	struct symbol symbol;
+
+	assert_false(binary_is_opened(binary));
+	assert_memory_equal(binary_symbol_source(binary), "unreadable: ", 12);
+	assert_false(binary_segment(binary, 0x1234, &start, &limit, &offset, &address));
+	assert_int_equal(address, 0x1234);
+	assert_true(start <= address && address < limit);
+	assert_false(binary_find_symbol(binary, 0x1234, &symbol));
+}
+
+static uint64_t entry_of(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	Elf64_Ehdr header;
+
+	assert_int_equal(pread_full(fd, &header, sizeof(header), 0), sizeof(header));
+	return header.e_entry;
+}
+
+/* Even a stripped program has a symbol where it begins. */
+static bool is_named(struct binary *binary, const char *path)
+{
+	struct symbol symbol;
+
+	return binary_find_symbol(binary, entry_of(path), &symbol) && symbol.name[0];
+}
+
+/* A child that maps @path executable, until it is killed. */
+static pid_t start_mapper(const char *path, struct binary_request *request)
+{
+	int ready[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		int fd = open(path, O_RDONLY);
+		void *mapped = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+
+		close(fd);
+		if (write(ready[1], &mapped, sizeof(mapped)) != sizeof(mapped))
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &request->map_start, 8), 8);
+	request->map_end = request->map_start + 4096;
+	request->tgid = pid;
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+static void stop(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void skip_without_map_files(const struct binary_request *request)
+{
+	char link[128], target[256];
+
+	snprintf(link, sizeof(link), "/proc/%d/map_files/%lx-%lx", request->tgid,
+		 (unsigned long)request->map_start, (unsigned long)request->map_end);
+	if (readlink(link, target, sizeof(target)) < 0) {
+		print_message("skipped: /proc/PID/map_files cannot be read: %s\n",
+			      strerror(errno));
+		stop(request->tgid);
+		skip();
+	}
+}
+
+static void test_one_file_by_any_name_is_one_binary(void **state)
+{
+	struct fixture *fixture = *state;
+	struct binary *first, *second;
+
+	copy_file("/bin/ls", at(fixture, "a"));
+	copy_file("/bin/ls", at(fixture, "copy"));
+	assert_int_equal(link(at(fixture, "a"), at(fixture, "b")), 0);
+	first = get(fixture, by_inode(at(fixture, "a")));
+	assert_true(binary_is_elf(first));
+
+	second = get(fixture, by_inode(at(fixture, "b")));
+	assert_ptr_equal(second, first);
+	binary_put(second);
+	second = get(fixture, by_build_id(at(fixture, "a")));
+	assert_ptr_equal(second, first);
+	binary_put(second);
+	second = get(fixture, by_inode(at(fixture, "copy")));
+	assert_ptr_equal(second, first);
+	binary_put(second);
+	assert_string_equal(binary_basename(first), "a");
+	assert_int_equal(strlen(binary_build_id(first)), 40);
+	binary_put(first);
+}
+
+static void test_different_files_differ(void **state)
+{
+	struct fixture *fixture = *state;
+	struct binary *first = get(fixture, by_inode("/bin/ls"));
+	struct binary *second = get(fixture, by_inode("/bin/cat"));
+
+	assert_true(binary_id(first) != binary_id(second));
+	assert_string_not_equal(binary_build_id(first), binary_build_id(second));
+	binary_put(first);
+	binary_put(second);
+}
+
+static void test_deleted_file_is_read_through_map_files(void **state)
+{
+	struct fixture *fixture = *state;
+	struct binary_request request;
+	struct binary *binary;
+	char path[256];
+
+	copy_file("/bin/ls", at(fixture, "gone"));
+	request = by_inode(at(fixture, "gone"));
+	start_mapper(at(fixture, "gone"), &request);
+	skip_without_map_files(&request);
+	assert_int_equal(unlink(at(fixture, "gone")), 0);
+	snprintf(path, sizeof(path), "%s (deleted)", at(fixture, "gone"));
+	request.path = path;
+	binary = get(fixture, request);
+	assert_true(binary_is_elf(binary));
+	assert_string_equal(binary_basename(binary), "gone");
+	stop(request.tgid);
+	assert_true(is_named(binary, "/bin/ls"));
+	binary_put(binary); /* nobody else holds the file: its blocks are freed */
+	assert_int_equal(binary_cache_open_files(fixture->cache), 0);
+}
+
+static void test_replaced_file_is_not_used(void **state)
+{
+	struct fixture *fixture = *state;
+	struct binary_request build_id, inode;
+	struct binary *binary;
+
+	copy_file("/bin/ls", at(fixture, "prog"));
+	copy_file("/bin/cat", at(fixture, "new"));
+	build_id = by_build_id(at(fixture, "prog"));
+	inode = by_inode(at(fixture, "prog"));
+	start_mapper(at(fixture, "prog"), &inode);
+	assert_int_equal(rename(at(fixture, "new"), at(fixture, "prog")), 0);
+
+	binary = get(fixture, build_id);
+	check_unreadable(binary);
+	assert_int_equal(strlen(binary_build_id(binary)), 40);
+	binary_put(binary);
+	build_id.tgid = inode.tgid; /* now something leads to the old one */
+	build_id.map_start = inode.map_start;
+	build_id.map_end = inode.map_end;
+	skip_without_map_files(&build_id);
+	binary = get(fixture, build_id);
+	assert_true(is_named(binary, "/bin/ls"));
+	binary_put(binary);
+	stop(inode.tgid);
+}
+
+static void test_replaced_file_is_not_used_by_inode(void **state)
+{
+	struct fixture *fixture = *state;
+	struct binary_request inode;
+	struct binary *binary;
+
+	copy_file("/bin/ls", at(fixture, "prog"));
+	copy_file("/bin/cat", at(fixture, "new"));
+	inode = by_inode(at(fixture, "prog"));
+	assert_int_equal(rename(at(fixture, "new"), at(fixture, "prog")), 0);
+	binary = get(fixture, inode);
+	check_unreadable(binary);
+	assert_string_equal(binary_symbol_source(binary), "unreadable: replaced by another file");
+	binary_put(binary);
+}
+
+static void test_what_is_no_regular_file_is_unreadable(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *paths[] = { "fifo", "link", "folder", "missing", "", "loop" };
+	size_t i;
+
+	assert_int_equal(mkfifo(at(fixture, "fifo"), 0666), 0);
+	assert_int_equal(symlink("fifo", at(fixture, "link")), 0);
+	assert_int_equal(symlink("loop", at(fixture, "loop")), 0);
+	assert_int_equal(mkdir(at(fixture, "folder"), 0777), 0);
+	for (i = 0; i < ARRAY_SIZE(paths); i++) {
+		struct binary_request request = { .path = at(fixture, paths[i]), .tgid = getpid() };
+		struct binary *binary = get(fixture, request);
+
+		check_unreadable(binary);
+		binary_put(binary);
+	}
+	binary_put(get(fixture, (struct binary_request){ .path = "/dev/zero" }));
+	binary_put(get(fixture, (struct binary_request){ .path = "anon_inode:[x]" }));
+	binary_put(get(fixture, (struct binary_request){ .path = NULL }));
+	assert_int_equal(binary_cache_open_files(fixture->cache), 0);
+}
+
+static void test_file_that_is_no_elf_has_offsets_only(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t start, limit, offset, address;
+	struct binary *binary;
+
+	copy_file("/proc/self/maps", at(fixture, "text"));
+	binary = get(fixture, by_inode(at(fixture, "text")));
+	assert_true(binary_is_opened(binary));
+	assert_false(binary_is_elf(binary));
+	assert_false(binary_segment(binary, 77, &start, &limit, &offset, &address));
+	assert_int_equal(address, 77);
+	assert_false(is_named(binary, "/bin/ls"));
+	assert_string_equal(binary_build_id(binary), "");
+	binary_put(binary);
+}
+
+static void test_segment_of_the_entry_point_holds_it(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t start, limit, offset, address, entry = entry_of("/bin/ls"), file_offset;
+	struct binary *binary = get(fixture, by_inode("/bin/ls"));
+
+	/* /bin/ls is linked so that addresses and file offsets are equal in its text */
+	file_offset = entry;
+	assert_true(binary_segment(binary, file_offset, &start, &limit, &offset, &address));
+	assert_int_equal(address, entry);
+	assert_true(start <= entry && entry < limit);
+	assert_int_equal(start % 4096, 0);
+	assert_int_equal(limit % 4096, 0);
+	assert_int_equal(offset, start);
+	assert_false(binary_segment(binary, 1ull << 40, &start, &limit, &offset, &address));
+	binary_put(binary);
+}
+
+static void test_fd_budget_closes_and_opens_again(void **state)
+{
+	static const char *const programs[] = { "/bin/ls", "/bin/cat", "/bin/cp", "/bin/mv",
+						"/bin/rm" };
+	struct fixture *fixture = *state;
+	struct binary *binaries[ARRAY_SIZE(programs)];
+	size_t i, round;
+
+	renew_cache(fixture, "/proc", 1, 2);
+	for (i = 0; i < ARRAY_SIZE(programs); i++) {
+		binaries[i] = get(fixture, by_inode(programs[i]));
+		assert_in_range(binary_cache_open_files(fixture->cache), 1, 2);
+	}
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < ARRAY_SIZE(programs); i++) {
+			assert_true(is_named(binaries[i], programs[i]));
+			assert_in_range(binary_cache_open_files(fixture->cache), 1, 2);
+		}
+	}
+	for (i = 0; i < ARRAY_SIZE(programs); i++) {
+		struct binary *again = get(fixture, by_inode(programs[i]));
+
+		assert_ptr_equal(again, binaries[i]);
+		binary_put(again);
+		binary_put(binaries[i]);
+	}
+}
+
+static void test_file_replaced_while_closed_gives_no_names(void **state)
+{
+	struct fixture *fixture = *state;
+	struct binary *prog, *other;
+
+	renew_cache(fixture, "/proc", MANY, 1);
+	copy_file("/bin/ls", at(fixture, "prog"));
+	copy_file("/bin/cat", at(fixture, "new"));
+	prog = get(fixture, by_inode(at(fixture, "prog")));
+	other = get(fixture, by_inode("/bin/cp"));
+	assert_int_equal(rename(at(fixture, "new"), at(fixture, "prog")), 0);
+	assert_false(is_named(prog, "/bin/ls"));
+	assert_string_equal(binary_symbol_source(prog), "unreadable: replaced by another file");
+	binary_put(prog);
+	binary_put(other);
+}
+
+static void test_reused_inode_is_another_binary(void **state)
+{
+	struct fixture *fixture = *state;
+	struct binary *first, *second, *other;
+
+	renew_cache(fixture, "/proc", MANY, 1);
+	copy_file("/bin/ls", at(fixture, "prog"));
+	first = get(fixture, by_inode(at(fixture, "prog")));
+	other = get(fixture, by_inode("/bin/cp")); /* closes the first */
+	copy_file("/bin/cat", at(fixture, "prog"));
+	second = get(fixture, by_inode(at(fixture, "prog")));
+	assert_ptr_not_equal(first, second);
+	assert_string_not_equal(binary_build_id(first), binary_build_id(second));
+	binary_put(first);
+	binary_put(second);
+	binary_put(other);
+}
+
+static void test_symbol_budget_drops_and_reads_again(void **state)
+{
+	struct fixture *fixture = *state;
+	struct binary *ls, *cp;
+	size_t before, one;
+
+	renew_cache(fixture, "/proc", 1, 16);
+	ls = get(fixture, by_inode("/bin/ls"));
+	cp = get(fixture, by_inode("/bin/cp"));
+	before = binary_cache_bytes(fixture->cache);
+	assert_string_equal(binary_symbol_source(ls), "not read");
+	assert_true(is_named(ls, "/bin/ls"));
+	assert_string_equal(binary_symbol_source(ls), "symtab");
+	one = binary_cache_bytes(fixture->cache) - before;
+	assert_true(one > 0);
+	assert_true(is_named(cp, "/bin/cp"));
+	assert_true(binary_cache_bytes(fixture->cache) < before + 2 * one + 4096);
+	assert_true(is_named(ls, "/bin/ls"));
+	assert_int_equal(binary_cache_bytes(fixture->cache), before + one);
+	binary_put(ls);
+	binary_put(cp);
+}
+
+/* A tree like that of /proc for one process whose root is FOLDER/proc/77/root. */
+static void make_fake_proc(struct fixture *fixture)
+{
+	assert_int_equal(mkdir(at(fixture, "proc"), 0777), 0);
+	assert_int_equal(mkdir(at(fixture, "proc/77"), 0777), 0);
+	assert_int_equal(mkdir(at(fixture, "proc/77/root"), 0777), 0);
+	assert_int_equal(mkdir(at(fixture, "proc/77/map_files"), 0777), 0);
+	renew_cache(fixture, at(fixture, "proc"), MANY, 16);
+}
+
+static void test_link_in_a_root_cannot_lead_out_of_it(void **state)
+{
+	struct fixture *fixture = *state;
+	struct binary_request request = { .tgid = 77 };
+	const char *escapes[] = { "/absolute", "/upwards", "/magic" };
+	struct binary *binary;
+	size_t i;
+
+	make_fake_proc(fixture);
+	copy_file("/bin/ls", at(fixture, "outside"));
+	copy_file("/bin/ls", at(fixture, "proc/77/root/inside"));
+	assert_int_equal(symlink(at(fixture, "outside"), at(fixture, "proc/77/root/absolute")), 0);
+	assert_int_equal(symlink("../../../outside", at(fixture, "proc/77/root/upwards")), 0);
+	assert_int_equal(symlink("/proc/self/exe", at(fixture, "proc/77/root/magic")), 0);
+	assert_int_equal(symlink("../inside", at(fixture, "proc/77/root/good")), 0);
+	for (i = 0; i < ARRAY_SIZE(escapes); i++) {
+		request.path = escapes[i];
+		binary = get(fixture, request);
+		check_unreadable(binary);
+		binary_put(binary);
+	}
+	request.path = "/good";
+	binary = get(fixture, request);
+	assert_true(binary_is_elf(binary));
+	binary_put(binary);
+}
+
+static void test_map_files_link_of_a_later_mapping_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct binary_request request;
+	struct binary *binary;
+
+	make_fake_proc(fixture);
+	copy_file("/bin/ls", at(fixture, "old"));
+	copy_file("/bin/cat", at(fixture, "new"));
+	request = by_inode(at(fixture, "old"));
+	unlink(at(fixture, "old"));
+	request.tgid = 77;
+	request.map_start = 0x1000;
+	request.map_end = 0x2000;
+	assert_int_equal(symlink(at(fixture, "new"), at(fixture, "proc/77/map_files/1000-2000")),
+			 0);
+	binary = get(fixture, request);
+	check_unreadable(binary);
+	binary_put(binary);
+}
+
+static void test_vdso_is_read_from_our_own_memory(void **state)
+{
+	struct fixture *fixture = *state;
+	struct binary *vdso = binary_get_vdso(fixture->cache), *again;
+	uint64_t address;
+	bool found = false;
+
+	if (!vdso) {
+		print_message("skipped: this kernel has no vdso\n");
+		skip();
+	}
+	assert_string_equal(binary_path(vdso), "[vdso]");
+	for (address = 0; !found && address < 0x4000; address++) {
+		struct symbol symbol;
+
+		found = binary_find_symbol(vdso, address, &symbol) &&
+			strstr(symbol.name, "clock_gettime");
+	}
+	assert_true(found);
+	again = binary_get_vdso(fixture->cache);
+	assert_ptr_equal(again, vdso);
+	binary_put(again);
+	binary_put(vdso);
+}
+
+static void test_binaries_without_reference_are_bounded(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned int i;
+	char path[64];
+
+	for (i = 0; i < 5000; i++) {
+		struct binary_request request = { .path = path };
+
+		snprintf(path, sizeof(path), "/nonexistent/%u", i);
+		binary_put(get(fixture, request));
+	}
+	assert_true(binary_cache_bytes(fixture->cache) < 600 * 1024);
+}
+
+static void test_many_names_of_one_file_are_bounded(void **state)
+{
+	struct fixture *fixture = *state;
+	struct binary_request request = by_build_id("/bin/ls");
+	struct binary *binary = get(fixture, request);
+	unsigned int i;
+
+	for (i = 0; i < 100; i++) { /* as many containers with a copy each */
+		char name[16];
+
+		snprintf(name, sizeof(name), "copy%u", i);
+		copy_file("/bin/ls", at(fixture, name));
+		assert_ptr_equal(get(fixture, by_inode(at(fixture, name))), binary);
+		binary_put(binary);
+	}
+	assert_ptr_equal(get(fixture, request), binary);
+	binary_put(binary);
+	binary_put(binary);
+}
+
+static void test_survives_each_failed_allocation(void **state)
+{
+	struct fixture *fixture = *state;
+	struct binary_request requests[] = {
+		by_inode("/bin/ls"), by_build_id("/bin/cat"), { .path = "/nonexistent" },
+	};
+	bool hit = true;
+	long n;
+
+	for (n = 1; hit; n++) {
+		struct binary_cache *cache = NULL;
+		struct symbol symbol;
+		size_t i;
+
+		fail_malloc_at(n);
+		if (binary_cache_new(fixture->folder, 1, 1, &cache) == 0) {
+			for (i = 0; i < ARRAY_SIZE(requests); i++) {
+				struct binary *binary = binary_get(cache, &requests[i]);
+
+				if (!binary)
+					continue;
+				binary_find_symbol(binary, 0x4000, &symbol);
+				binary_put(binary);
+			}
+			if (binary_get_vdso(cache))
+				binary_put(binary_get_vdso(cache));
+		}
+		hit = fail_malloc_hit();
+		binary_cache_free(cache);
+	}
+	assert_true(n > 20);
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_FOLDER(test_one_file_by_any_name_is_one_binary),
+		IN_FOLDER(test_different_files_differ),
+		IN_FOLDER(test_deleted_file_is_read_through_map_files),
+		IN_FOLDER(test_replaced_file_is_not_used),
+		IN_FOLDER(test_replaced_file_is_not_used_by_inode),
+		IN_FOLDER(test_what_is_no_regular_file_is_unreadable),
+		IN_FOLDER(test_file_that_is_no_elf_has_offsets_only),
+		IN_FOLDER(test_segment_of_the_entry_point_holds_it),
+		IN_FOLDER(test_fd_budget_closes_and_opens_again),
+		IN_FOLDER(test_file_replaced_while_closed_gives_no_names),
+		IN_FOLDER(test_reused_inode_is_another_binary),
+		IN_FOLDER(test_symbol_budget_drops_and_reads_again),
+		IN_FOLDER(test_link_in_a_root_cannot_lead_out_of_it),
+		IN_FOLDER(test_map_files_link_of_a_later_mapping_is_refused),
+		IN_FOLDER(test_vdso_is_read_from_our_own_memory),
+		IN_FOLDER(test_binaries_without_reference_are_bounded),
+		IN_FOLDER(test_many_names_of_one_file_are_bounded),
+		IN_FOLDER(test_survives_each_failed_allocation),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
