@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Every difference between kernels, one accessor each; chosen by probing, not by version. */
+#ifndef EBPFPROF_BPF_COMPAT_BPF_H
+#define EBPFPROF_BPF_COMPAT_BPF_H
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/arch.bpf.h"
+#include "bpf/kernel_types.bpf.h"
+#include "bpf/sample.h"
+
+/* What the programs need to know of the running task, read once per event. */
+struct task_facts {
+	struct task_struct *task;
+	__u64 start_boottime_ns; /* of the leader */
+	__u64 start_stack;	 /* 0: no user memory */
+	__u32 tgid;
+	__u32 tid;
+	__u32 exec_id;
+	__u32 flags; /* PF_* */
+};
+
+/*
+ * COMPAT(5.10): no bpf_get_current_task_btf() before 5.11 (3ca1032ab7ab); then fields are read by
+ * bpf_probe_read_kernel(), ten times as dear.  Remove when the floor passes 5.11.
+ */
+static __always_inline void task_facts_read(struct task_facts *facts)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+
+	facts->tid = (__u32)pid_tgid;
+	facts->tgid = pid_tgid >> 32;
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+		struct task_struct *task = bpf_get_current_task_btf();
+		struct task_struct *leader = task->group_leader;
+		struct mm_struct *mm = task->mm;
+
+		facts->task = task;
+		facts->start_boottime_ns = leader->start_boottime;
+		facts->exec_id = leader->self_exec_id;
+		facts->flags = task->flags;
+		facts->start_stack = mm ? mm->start_stack : 0;
+	} else {
+		struct task_struct *task = (void *)bpf_get_current_task();
+		struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+		struct mm_struct *mm = BPF_CORE_READ(task, mm);
+
+		facts->task = task;
+		facts->start_boottime_ns = BPF_CORE_READ(leader, start_boottime);
+		facts->exec_id = BPF_CORE_READ(leader, self_exec_id);
+		facts->flags = BPF_CORE_READ(task, flags);
+		facts->start_stack = mm ? BPF_CORE_READ(mm, start_stack) : 0;
+	}
+}
+
+/* The name of a task's process: its leader's, STACK_COMM_BYTES with what follows the NUL. */
+static __always_inline void leader_comm_read(struct task_struct *task, char *comm)
+{
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+
+	bpf_probe_read_kernel(comm, STACK_COMM_BYTES,
+			      __builtin_preserve_access_index(&leader->comm));
+}
+
+/*
+ * The user-mode registers of the running task, saved where it entered the kernel.
+ *
+ * COMPAT(5.10): no bpf_task_pt_regs() before 5.15 (dd6e10fbd9fb); then they lie at the end of the
+ * kernel stack, at a place that no configuration of these older kernels moves but KASAN's.
+ */
+static __always_inline void user_regs_of_kernel_entry(struct task_facts *facts,
+						      struct user_regs *regs)
+{
+	struct task_struct *task = facts->task;
+	KERNEL_REGS *saved;
+
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		saved = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	else
+		saved = BPF_CORE_READ(task, stack) + KERNEL_STACK_BYTES - sizeof_kernel_regs();
+	arch_copy_kernel_regs(regs, saved);
+	regs->in_syscall = 1;
+}
+
+#endif

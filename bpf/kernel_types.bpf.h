@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The only kernel structs and fields that our programs read: the list of what we depend on.
+ * Offsets are relocated at load (CO-RE); order and absent neighbours do not matter.
+ */
+#ifndef EBPFPROF_BPF_KERNEL_TYPES_BPF_H
+#define EBPFPROF_BPF_KERNEL_TYPES_BPF_H
+
+#include <linux/types.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+/* include/linux/mm_types.h */
+struct mm_struct {
+	unsigned long start_stack; /* user sp at the program's first instruction */
+};
+
+/* arch/x86/include/asm/processor.h */
+struct thread_struct___x86 {
+	unsigned long fsbase; /* TLS of the thread; valid while it runs or slept here last */
+};
+
+/* arch/arm64/include/asm/processor.h */
+struct thread_struct___arm64_uw {
+	unsigned long tp_value;
+};
+
+struct thread_struct___arm64 {
+	struct thread_struct___arm64_uw uw;
+};
+
+/* include/linux/sched.h */
+struct task_struct {
+	int pid;
+	int tgid;
+	unsigned int flags; /* PF_* */
+	unsigned int self_exec_id;
+	unsigned long long start_boottime;
+	void *stack;
+	struct mm_struct *mm;
+	struct task_struct *group_leader;
+	char comm[16];
+};
+
+struct task_struct___x86 {
+	struct thread_struct___x86 thread;
+};
+
+struct task_struct___arm64 {
+	struct thread_struct___arm64 thread;
+};
+
+/* arch/x86/include/asm/ptrace.h */
+struct pt_regs___x86_kernel {
+	unsigned long bp;
+	unsigned long ip;
+	unsigned long cs;
+	unsigned long sp;
+};
+
+/* arch/arm64/include/asm/ptrace.h: begins with struct user_pt_regs */
+struct pt_regs___arm64_kernel {
+	unsigned long regs[31];
+	unsigned long sp;
+	unsigned long pc;
+	unsigned long pstate;
+};
+
+#pragma clang attribute pop
+
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Contract between the programs that take stacks and profiler/collect.
+ *
+ * Counts stay in the kernel; what they refer to travels through the ring `bodies` once per epoch:
+ * the frames of a stack, and who a task is.  An epoch is the time between two flips of the bank;
+ * bank = epoch & 1.  All that refers to one another carries the same epoch, so that user space
+ * can forget an epoch as a whole when it has been drained.
+ */
+#ifndef EBPFPROF_BPF_SAMPLE_H
+#define EBPFPROF_BPF_SAMPLE_H
+
+#include <linux/types.h>
+
+#define STACK_FRAMES_MAX 127
+#define STACK_COMM_BYTES 16
+#define MAP_GENERATIONS 1024 /* power of two; generations[tgid % MAP_GENERATIONS] */
+
+enum sample_kind {
+	SAMPLE_CPU = 1, /* cpu-clock or cycles; value: samples */
+};
+
+/* Key of `counts`. Clear it first: it is compared as bytes. */
+struct sample_key {
+	__u64 user_stack;   /* id of a BODY_USER_STACK, 0 = none */
+	__u64 kernel_stack; /* id of a BODY_KERNEL_STACK, 0 = none */
+	__u64 start_boottime_ns; /* of the thread group's leader */
+	__u64 request;	    /* 0 = none; the http tracer's id */
+	__u64 flow;	    /* 0 = none; the flow tracer's id */
+	__u32 tgid;
+	__u32 tid;
+	__u32 exec_id;	    /* task->self_exec_id: rises with each exec */
+	__u8 kind;	    /* enum sample_kind */
+	__u8 confidence;    /* of request and flow, in percent */
+	__u16 reserved;
+};
+
+enum body_kind {
+	BODY_USER_STACK = 1,
+	BODY_KERNEL_STACK,
+	BODY_TASK,
+	BODY_SAMPLE, /* one sample by itself: `counts` was full */
+};
+
+/* How the walk of a stack ended. */
+enum stack_end {
+	STACK_COMPLETE,	   /* at the stack's base, or at the mark of the ABI: frame pointer 0 */
+	STACK_DEPTH,	   /* STACK_FRAMES_MAX frames and more to come */
+	STACK_BROKEN,	   /* what the frame pointer pointed at was no frame */
+	STACK_UNREADABLE,  /* the frame's memory could not be read: page not resident */
+	STACK_COMPAT,	   /* 32-bit task: not walked */
+	STACK_KERNEL_END,  /* a kernel stack: the kernel's own unwinder ended */
+};
+
+struct body_header {
+	__u32 kind;  /* enum body_kind */
+	__u32 epoch;
+	__u64 time_ns; /* bpf_ktime_get_ns(): CLOCK_MONOTONIC */
+};
+
+struct stack_body {
+	struct body_header header;
+	__u64 id;
+	__u64 start_boottime_ns; /* with tgid and exec_id: the process; 0 for kernel stacks */
+	__u32 tgid;
+	__u32 exec_id;
+	__u16 frame_cnt;
+	__u8 end;	   /* enum stack_end */
+	__u8 leaf_is_exact; /* frame 0 is an interrupted instruction, not a return address */
+	__u32 reserved;
+	__u64 frames[STACK_FRAMES_MAX + 1]; /* [frame_cnt] leaf first; only those are sent */
+};
+
+#define TASK_IS_KERNEL_THREAD (1u << 0)
+
+struct task_body {
+	struct body_header header;
+	__u64 start_boottime_ns;
+	__u32 tgid;
+	__u32 tid;
+	__u32 exec_id;
+	__u32 flags; /* TASK_IS_* */
+	char comm[STACK_COMM_BYTES];	    /* of the task */
+	char leader_comm[STACK_COMM_BYTES]; /* of its process: the thread group's leader */
+};
+
+struct sample_body {
+	struct body_header header;
+	struct sample_key key;
+	__u64 count;
+};
+
+/* Single value of map `control`, mapped by user space. */
+struct sampler_control {
+	__u32 epoch;
+	__u32 reserved;
+	__u32 generations[MAP_GENERATIONS]; /* mixed into ids of user stacks: mappings changed */
+};
+
+/* Two ways per slot: see seen_before() in stack.bpf.h. */
+struct seen_slot {
+	__u64 tags[2];
+};
+
+/* Read-only knobs of the sampler, set before load. */
+struct sampler_knobs {
+	__u32 with_user;
+	__u32 with_kernel;
+	__u32 with_idle;
+	__u32 seen_mask; /* slots of `seen` - 1 */
+};
+
+#endif
