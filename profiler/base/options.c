@@ -64,6 +64,12 @@ static const struct opt *find_opt(const struct parser *parser, int value)
 	return NULL;
 }
 
+/* strtoul() and its kind also take blanks, signs (a negative number wraps), hexadecimal. */
+static bool begins_with_digit(const char *value)
+{
+	return *value >= '0' && *value <= '9';
+}
+
 static int parse_count(const struct opt *opt, const char *value, unsigned int *ret,
 		       struct errmsg *err)
 {
@@ -72,8 +78,7 @@ static int parse_count(const struct opt *opt, const char *value, unsigned int *r
 
 	errno = 0;
 	number = strtoul(value, &end, 10);
-	if (errno || end == value || *end || *value == '-' || number < opt->min ||
-	    number > opt->max)
+	if (errno || *end || !begins_with_digit(value) || number < opt->min || number > opt->max)
 		return err_say(err, -EINVAL, "--%s '%s': not a whole number from %u to %u",
 			       opt->long_name, value, opt->min, opt->max);
 	*ret = (unsigned int)number;
@@ -87,16 +92,17 @@ static int parse_seconds(const struct opt *opt, const char *value, uint64_t *ret
 	char *end;
 
 	seconds = strtod(value, &end);
-	if (end == value || *end || !isfinite(seconds) || seconds < 0.001 || seconds > 1e9)
+	if (end == value || *end || value[strspn(value, "0123456789.eE+-")] ||
+	    !isfinite(seconds) || seconds < 0.001 || seconds > 1e9)
 		return err_say(err, -EINVAL, "--%s '%s': not a number of seconds, 0.001 or more",
 			       opt->long_name, value);
-	*ret = (uint64_t)(seconds * NS_PER_SEC);
+	*ret = (uint64_t)(seconds * NS_PER_SEC + 0.5);
 	return 0;
 }
 
 static int parse_bytes(const struct opt *opt, const char *value, size_t *ret, struct errmsg *err)
 {
-	static const char units[] = "KMG";
+	static const char units[] = "KkMmGg";
 	unsigned long long number;
 	const char *unit;
 	unsigned int shift = 0;
@@ -104,11 +110,12 @@ static int parse_bytes(const struct opt *opt, const char *value, size_t *ret, st
 
 	errno = 0;
 	number = strtoull(value, &end, 10);
-	if (end != value && *end && (unit = strchr(units, *end & ~0x20))) {
-		shift = 10 * (unsigned int)(unit - units + 1);
+	if (*end && (unit = strchr(units, *end))) {
+		shift = 10 * ((unsigned int)(unit - units) / 2 + 1);
 		end++;
 	}
-	if (errno || end == value || *end || *value == '-' || !number || number > 1ull << 40 >> shift)
+	if (errno || *end || !begins_with_digit(value) || !number ||
+	    number > 1ull << 40 >> shift)
 		return err_say(err, -EINVAL, "--%s '%s': not a size such as 512K, 16M or 1G",
 			       opt->long_name, value);
 	*ret = (size_t)number << shift;
@@ -147,7 +154,9 @@ static int bad_option(int value, char **argv, struct errmsg *err)
 
 	if (value == ':')
 		return err_say(err, -EINVAL, "option '%s' needs a value", word);
-	if (optopt && optopt < LONG_ONLY)
+	if (optopt >= LONG_ONLY)
+		return err_say(err, -EINVAL, "option '%s' takes no value", word);
+	if (optopt)
 		return err_say(err, -EINVAL, "unknown option '-%c'", optopt);
 	return err_say(err, -EINVAL, "unknown or ambiguous option '%s'", word);
 }
@@ -157,7 +166,7 @@ int options_parse(int argc, char **argv, const struct opt *const *opts, void *co
 		  struct opt_rest *ret_rest, struct errmsg *err)
 {
 	struct parser parser = {};
-	int value, code;
+	int value, code, last = 1;
 
 	parser_init(&parser, opts, bare != NULL);
 	optind = 0; /* a fresh scan, with glibc's re-reading of the flags */
@@ -171,10 +180,11 @@ int options_parse(int argc, char **argv, const struct opt *const *opts, void *co
 			code = apply(find_opt(&parser, value), optarg, config, err);
 		if (code)
 			return code;
+		last = optind;
 	}
 	ret_rest->words = argv + optind;
 	ret_rest->cnt = argc - optind;
-	ret_rest->after_dashes = optind > 1 && strcmp(argv[optind - 1], "--") == 0;
+	ret_rest->after_dashes = optind > last; /* `-o --` has a value that looks like them */
 	return 0;
 }
 

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The words at the end of a session: what was seen, what was lost and why, what it cost. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "profiler/base/clock.h"
+#include "profiler/cmd/profiling.h"
+
+static double percent(uint64_t part, uint64_t whole)
+{
+	return whole ? 100.0 * (double)part / (double)whole : 0.0;
+}
+
+static void print_samples(const struct window_report *report)
+{
+	const struct sampler_totals *totals = &report->totals;
+
+	fprintf(stderr,
+		"  samples    %" PRIu64 " due = %" PRIu64 " fired + %" PRId64
+		" not fired (CPU idle, timer late)\n",
+		totals->due, totals->fired, totals->not_fired);
+	fprintf(stderr,
+		"             %" PRIu64 " fired = %" PRIu64 " counted + %" PRIu64 " idle + %" PRIu64
+		" filtered + %" PRIu64 " lost\n",
+		totals->fired, totals->counted, totals->idle, totals->filtered,
+		totals->lost_full + totals->lost_busy);
+}
+
+static void print_loss(const char *what, uint64_t cnt, const char *advice)
+{
+	if (cnt)
+		fprintf(stderr, "  WARNING    %" PRIu64 " %s; %s\n", cnt, what, advice);
+}
+
+static void print_losses(const struct window_report *report)
+{
+	const struct sampler_totals *totals = &report->totals;
+
+	print_loss("samples lost: counts and ring full", totals->lost_full,
+		   "raise --map-entries and --ring-size");
+	print_loss("samples lost: counts busy and ring full", totals->lost_busy,
+		   "raise --ring-size");
+	print_loss("samples without their stack: ring full", report->without_stack,
+		   "raise --ring-size");
+	print_loss("samples without pid and tid: profile at its limit", report->without_labels,
+		   "raise --profile-memory or use --every");
+	print_loss("children not followed: table full", totals->follow_full,
+		   "profile a --cgroup instead");
+	print_loss("records of new processes lost", report->sideband_lost,
+		   "raise --sideband-size");
+}
+
+static void print_stacks(const struct window_report *report, const struct hot_list *hot)
+{
+	const struct stack_quality *quality = &report->quality;
+	size_t i;
+
+	fprintf(stderr, "  processes  %" PRIu64 "   distinct stacks %" PRIu64 "\n",
+		report->processes, report->stacks);
+	if (quality->user)
+		fprintf(stderr,
+			"  user       %.1f %% of stacks walked to their end, %.1f %% of frames "
+			"named\n",
+			percent(quality->complete, quality->user),
+			percent(quality->named, quality->frames));
+	for (i = 0; i < hot->note_cnt; i++)
+		fprintf(stderr, "             %5.1f %%  %s\n",
+			percent(hot->notes[i].samples, quality->user), hot->notes[i].name);
+	for (i = 0; i < hot->function_cnt; i++)
+		fprintf(stderr, "  %s   %5.1f %%  %s\n", i ? "       " : "hottest",
+			percent(hot->functions[i].samples, hot->samples), hot->functions[i].name);
+}
+
+static void print_cost(const struct session_result *result)
+{
+	double seconds = (double)result->total.duration_ns / NS_PER_SEC;
+	double cpu = (double)result->own_cpu_ns / NS_PER_SEC;
+
+	fprintf(stderr, "  cost       %.2f s CPU (%.2f %% of a core), %" PRIu64
+		" MiB RSS, %.1f MiB BPF maps", cpu, seconds > 0 ? 100 * cpu / seconds : 0,
+		result->peak_rss_bytes >> 20, (double)result->cost.map_bytes / (1 << 20));
+	if (result->cost.bpf_runs)
+		fprintf(stderr, ", BPF %.2f us a sample",
+			(double)result->cost.bpf_ns / 1000 / (double)result->cost.bpf_runs);
+	fputc('\n', stderr);
+}
+
+static void print_empty(const struct sampler_totals *totals)
+{
+	const char *why = "every CPU was idle";
+
+	if (totals->filtered)
+		why = "the target used no CPU meanwhile (asleep, or waiting for I/O)";
+	else if (!totals->due)
+		why = "the window was shorter than one sampling period: raise -d or -F";
+	fprintf(stderr, "  NO SAMPLES %s\n", why);
+}
+
+void profiling_summary(const struct profiling *profiling, const struct session_result *result,
+		       const struct hot_list *hot)
+{
+	const struct window_report *report = &result->total;
+
+	if (profiling->quiet)
+		return;
+	fprintf(stderr, "ebpfprof: %.1f s, %u CPU%s at %u Hz\n",
+		(double)report->duration_ns / NS_PER_SEC, result->cpu_cnt,
+		result->cpu_cnt == 1 ? "" : "s", profiling->freq_hz);
+	print_samples(report);
+	print_losses(report);
+	if (report->totals.counted)
+		print_stacks(report, hot);
+	else
+		print_empty(&report->totals);
+	if (result->kernel_hidden)
+		fprintf(stderr, "  NOTE       kernel functions have no names: kptr_restrict hides "
+				"them; run as root or\n             sysctl kernel.kptr_restrict=1 "
+				"and CAP_SYSLOG\n");
+	print_cost(result);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* perf_event_open(2) and its ring, shared by the sampler and the side-band. */
+#ifndef EBPFPROF_COLLECT_PERF_EVENT_H
+#define EBPFPROF_COLLECT_PERF_EVENT_H
+
+#include <linux/perf_event.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct errmsg;
+
+/** perf_event_open - all tasks on @cpu; a descriptor (close-on-exec) or -errno */
+int perf_event_open(struct perf_event_attr *attr, int cpu);
+
+/** perf_event_failed - fill @err for an event that could not be opened, with what to do */
+int perf_event_failed(int code, const char *what, int cpu, struct errmsg *err);
+
+/* The kernel's ring of one event: tools/include/uapi/linux/perf_event.h, perf_event_mmap_page. */
+struct perf_ring {
+	struct perf_event_mmap_page *page; /* NULL = not mapped */
+	size_t data_bytes;		   /* power of two */
+};
+
+int perf_ring_map(int fd, size_t data_bytes, struct perf_ring *ret);
+void perf_ring_unmap(struct perf_ring *ring);
+
+/**
+ * perf_ring_drain - hand every record to @visit, then give its room back
+ * @visit: @record is contiguous and 8-byte aligned, valid during the call
+ *
+ * Returns the first non-zero answer of @visit (the record counts as read), or 0; -EBADMSG when
+ * the ring's content makes no sense (it is emptied).
+ */
+int perf_ring_drain(struct perf_ring *ring,
+		    int (*visit)(void *context, const struct perf_event_header *record),
+		    void *context);
+
+#endif

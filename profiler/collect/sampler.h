@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The sampler: its BPF object, one perf event per online CPU, and the draining of both.
+ *
+ * Order of use: sampler_new, sampler_start, then any number of {sampler_drain_bodies;
+ * sampler_end_epoch + sampler_drain_bodies + sampler_drain_counts}, sampler_stop, once more
+ * sampler_end_epoch and the drains, sampler_free.  Not thread-safe.
+ */
+#ifndef EBPFPROF_COLLECT_SAMPLER_H
+#define EBPFPROF_COLLECT_SAMPLER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "bpf/sample.h"
+
+struct errmsg;
+struct sampler;
+struct targets;
+
+enum sampler_event {
+	SAMPLER_CPU_CLOCK, /* period in ns of wall time per CPU */
+	SAMPLER_CYCLES,	   /* period in CPU cycles; needs a PMU */
+};
+
+struct sampler_config {
+	enum sampler_event event;
+	unsigned int freq_hz; /* per CPU */
+	uint64_t flush_ns;    /* how often the counts will be drained: sizes the maps */
+	bool with_user, with_kernel, with_idle;
+	bool measure_bpf; /* BPF_ENABLE_STATS while we run: taxes every BPF program of the host */
+	size_t ring_bytes;	/* 0 = by CPUs and Hz */
+	uint32_t counts_entries; /* per bank; 0 = by CPUs, Hz and flush */
+};
+
+/* One window's events. due is signed in its remainder: see sampler_end_epoch(). */
+struct sampler_totals {
+	uint64_t due;	/* the events' counts / period */
+	int64_t not_fired; /* due - fired: CPU idle, timer late */
+	uint64_t fired, idle, filtered, counted;
+	uint64_t lost_full, lost_busy;
+	/* not in the sum: */
+	uint64_t counts_full, body_ring_full, follow_full;
+};
+
+int sampler_new(const struct sampler_config *config, const struct targets *targets,
+		struct sampler **ret, struct errmsg *err);
+void sampler_free(struct sampler *sampler);
+
+/** sampler_follow_command - profile @tgid (and its children) as the command of the target set */
+int sampler_follow_command(struct sampler *sampler, pid_t tgid);
+
+/** sampler_period - what one sample stands for, in ns or cycles */
+uint64_t sampler_period(const struct sampler *sampler);
+
+int sampler_start(struct sampler *sampler, struct errmsg *err);
+
+/** sampler_stop - no program runs any more when this returns */
+void sampler_stop(struct sampler *sampler);
+
+/** sampler_check_cpus - follow CPUs that came or went; returns how many, or -errno */
+int sampler_check_cpus(struct sampler *sampler);
+
+/** sampler_cpu_cnt - CPUs sampled now */
+unsigned int sampler_cpu_cnt(const struct sampler *sampler);
+
+/**
+ * sampler_end_epoch - flip the bank and wait until nothing runs under the old epoch
+ * @ret: the ended epoch's events; `fired` etc. are exact.  `due` is read at the flip, a timer
+ * period apart at most, so not_fired may be -1 per CPU in one window and +1 in the next; over
+ * all windows the sums are exact
+ *
+ * Returns the ended epoch's number through @ret_epoch. -errno.
+ */
+int sampler_end_epoch(struct sampler *sampler, uint32_t *ret_epoch, struct sampler_totals *ret);
+
+/** sampler_counted - samples counted since the start, for a progress line */
+uint64_t sampler_counted(const struct sampler *sampler);
+
+struct body_handler {
+	/* Bodies are borrowed for the call. A non-zero answer ends the drain and is returned. */
+	int (*stack)(void *context, const struct stack_body *body);
+	int (*task)(void *context, const struct task_body *body);
+	int (*sample)(void *context, const struct sample_body *body);
+	void *context;
+};
+
+/** sampler_drain_bodies - everything that is in the ring now */
+int sampler_drain_bodies(struct sampler *sampler, const struct body_handler *handler);
+
+/**
+ * sampler_drain_counts - read and empty the counts of the ended epoch @epoch
+ * @count: called once per key
+ */
+int sampler_drain_counts(struct sampler *sampler, uint32_t epoch,
+			 int (*count)(void *context, const struct sample_key *key, uint64_t value),
+			 void *context);
+
+/** sampler_raise_generation - equal addresses of @tgid mean other code from now on */
+void sampler_raise_generation(struct sampler *sampler, pid_t tgid);
+
+/** sampler_next_followed - walk the followed processes: 0 first; returns 0 at the end */
+pid_t sampler_next_followed(const struct sampler *sampler, pid_t tgid);
+
+struct sampler_cost {
+	uint64_t map_bytes;
+	uint64_t bpf_ns, bpf_runs; /* of sample_cpu; 0 without measure_bpf */
+};
+void sampler_cost(const struct sampler *sampler, struct sampler_cost *ret);
+
+#endif

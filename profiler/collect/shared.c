@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * libbpf's messages are kept (the last few) rather than printed: most are probes that fail by
+ * design, and the one that explains a refusal belongs into the error of the command.
+ */
+#include "profiler/collect/shared.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "bpf/target.h"
+#include "profiler/base/cleanup.h"
+#include "profiler/base/err.h"
+#include "profiler/base/fileio.h"
+#include "profiler/base/strbuf.h"
+#include "profiler/collect/cpus.h"
+#include "profiler/collect/targets.h"
+
+#include "shared.skel.h"
+
+struct shared_maps {
+	struct shared_bpf *skel;
+	struct sampler_control *control;
+	size_t control_bytes;
+	int cpu_cnt;
+};
+
+static char last_libbpf_line[256];
+
+static __attribute__((format(printf, 2, 0))) int
+keep_libbpf_line(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	char line[256];
+
+	if (level != LIBBPF_WARN)
+		return 0;
+	vsnprintf(line, sizeof(line), fmt, args);
+	line[strcspn(line, "\n")] = '\0';
+	/* The first warning names the cause, the rest its consequences. */
+	if (!last_libbpf_line[0] && !strstr(line, "Retrying without BTF"))
+		memcpy(last_libbpf_line, line, sizeof(last_libbpf_line));
+	return 0;
+}
+
+void bpf_objects_quiet(void)
+{
+	libbpf_set_print(keep_libbpf_line);
+	last_libbpf_line[0] = '\0';
+}
+
+int bpf_load_failed(int code, const char *object, struct errmsg *err)
+{
+	err_set(err, code, "cannot load %s into the kernel", object);
+	if (last_libbpf_line[0])
+		err_hint(err, "libbpf says: %.200s", last_libbpf_line);
+	if (code == -EPERM || code == -EACCES)
+		err_hint(err, "run as root, or give it the capabilities: "
+			      "sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_syslog,"
+			      "cap_dac_read_search,cap_checkpoint_restore=ep "
+			      "$(command -v ebpfprof)");
+	else
+		err_hint(err, "`ebpfprof doctor` tells what this kernel lacks");
+	return code;
+}
+
+static int size_maps(struct shared_bpf *skel, const struct shared_config *config,
+		     const struct targets *targets)
+{
+	bool follows = targets->pid_cnt || targets->by_command;
+	int err;
+
+	err = bpf_map__set_max_entries(skel->maps.followed, follows ? TARGET_FOLLOWED_MAX : 1);
+	if (!err && targets->tid_cnt)
+		err = bpf_map__set_max_entries(skel->maps.target_tids, targets->tid_cnt);
+	if (!err && targets->comm_cnt)
+		err = bpf_map__set_max_entries(skel->maps.target_comms, targets->comm_cnt);
+	if (!err)
+		err = bpf_map__set_max_entries(skel->maps.bodies, config->ring_bytes);
+	if (!err)
+		err = bpf_map__set_max_entries(skel->maps.seen, config->seen_slots);
+	return err;
+}
+
+static int fill_maps(struct shared_maps *maps, const struct targets *targets)
+{
+	struct shared_bpf *skel = maps->skel;
+	uint32_t one = 1, i;
+	int err = 0;
+
+	for (i = 0; i < targets->pid_cnt && !err; i++)
+		err = shared_maps_follow(maps, targets->pids[i], TARGET_BY_PID);
+	for (i = 0; i < targets->tid_cnt && !err; i++)
+		err = bpf_map_update_elem(bpf_map__fd(skel->maps.target_tids), &targets->tids[i],
+					  &one, BPF_ANY);
+	for (i = 0; i < targets->comm_cnt && !err; i++)
+		err = bpf_map_update_elem(bpf_map__fd(skel->maps.target_comms),
+					  &targets->comms[i], &one, BPF_ANY);
+	for (i = 0; i < targets->cgroup_cnt && !err; i++)
+		err = bpf_map_update_elem(bpf_map__fd(skel->maps.target_cgroups), &i,
+					  &targets->cgroup_fds[i], BPF_ANY);
+	return err;
+}
+
+static int map_control(struct shared_maps *maps)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *at;
+
+	maps->control_bytes = (sizeof(*maps->control) + page - 1) / page * page;
+	at = mmap(NULL, maps->control_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+		  bpf_map__fd(maps->skel->maps.control), 0);
+	if (at == MAP_FAILED)
+		return -errno;
+	maps->control = at;
+	return 0;
+}
+
+int shared_maps_new(const struct shared_config *config, const struct targets *targets,
+		    struct shared_maps **ret, struct errmsg *err)
+{
+	struct shared_maps *maps = calloc(1, sizeof(*maps));
+	int code;
+
+	if (!maps)
+		return err_set(err, -ENOMEM, "cannot create the BPF maps");
+	bpf_objects_quiet();
+	maps->cpu_cnt = cpus_possible_cnt();
+	maps->skel = shared_bpf__open();
+	code = maps->skel ? 0 : -errno;
+	if (!code)
+		code = size_maps(maps->skel, config, targets);
+	if (!code)
+		code = shared_bpf__load(maps->skel);
+	if (!code)
+		code = map_control(maps);
+	if (!code)
+		code = fill_maps(maps, targets);
+	if (code) {
+		shared_maps_free(maps);
+		return bpf_load_failed(code, "the BPF maps", err);
+	}
+	*ret = maps;
+	return 0;
+}
+
+void shared_maps_free(struct shared_maps *maps)
+{
+	if (!maps)
+		return;
+	if (maps->control)
+		munmap(maps->control, maps->control_bytes);
+	shared_bpf__destroy(maps->skel);
+	free(maps);
+}
+
+int shared_maps_lend(const struct shared_maps *maps, struct bpf_object *object, struct errmsg *err)
+{
+	struct bpf_map *ours, *theirs;
+
+	bpf_object__for_each_map(ours, maps->skel->obj) {
+		int code;
+
+		if (bpf_map__is_internal(ours))
+			continue;
+		theirs = bpf_object__find_map_by_name(object, bpf_map__name(ours));
+		if (!theirs)
+			continue;
+		code = bpf_map__reuse_fd(theirs, bpf_map__fd(ours));
+		if (code)
+			return err_set(err, code, "cannot share BPF map %s", bpf_map__name(ours));
+	}
+	return 0;
+}
+
+void shared_maps_filter(const struct targets *targets, struct target_filter *ret)
+{
+	*ret = (struct target_filter){
+		.need_bits = (targets->pid_cnt ? TARGET_BY_PID : 0) |
+			     (targets->by_command ? TARGET_BY_COMMAND : 0),
+		.by_tid = targets->tid_cnt != 0,
+		.by_comm = targets->comm_cnt != 0,
+		.cgroup_cnt = (uint32_t)targets->cgroup_cnt,
+	};
+}
+
+int shared_maps_follow(const struct shared_maps *maps, pid_t tgid, uint32_t bits)
+{
+	int fd = bpf_map__fd(maps->skel->maps.followed);
+	struct target_followed followed = {};
+	uint32_t key = (uint32_t)tgid;
+
+	if (bpf_map_lookup_elem(fd, &key, &followed) != 0)
+		followed = (struct target_followed){};
+	followed.bits |= bits;
+	return bpf_map_update_elem(fd, &key, &followed, BPF_ANY);
+}
+
+pid_t shared_maps_next_followed(const struct shared_maps *maps, pid_t tgid)
+{
+	uint32_t key = (uint32_t)tgid, next;
+
+	if (bpf_map_get_next_key(bpf_map__fd(maps->skel->maps.followed), tgid ? &key : NULL,
+				 &next) != 0)
+		return 0;
+	return (pid_t)next;
+}
+
+struct sampler_control *shared_maps_control(struct shared_maps *maps)
+{
+	return maps->control;
+}
+
+int shared_maps_stats(const struct shared_maps *maps, unsigned int bank, uint64_t ret[STAT_CNT])
+{
+	_cleanup_free_ uint64_t *values = calloc((size_t)maps->cpu_cnt, sizeof(*values));
+	int fd = bpf_map__fd(maps->skel->maps.stats), stat, cpu;
+
+	if (!values)
+		return -ENOMEM;
+	for (stat = 0; stat < STAT_CNT; stat++) {
+		uint32_t row = bank * STAT_CNT + (uint32_t)stat;
+
+		if (bpf_map_lookup_elem(fd, &row, values) != 0)
+			return -errno;
+		ret[stat] = 0;
+		for (cpu = 0; cpu < maps->cpu_cnt; cpu++)
+			ret[stat] += values[cpu];
+	}
+	return 0;
+}
+
+int shared_maps_bodies_fd(const struct shared_maps *maps)
+{
+	return bpf_map__fd(maps->skel->maps.bodies);
+}
+
+uint64_t map_memlock_bytes(int fd)
+{
+	struct strbuf text = STRBUF_INIT;
+	uint64_t bytes = 0;
+	char path[64];
+	char *at;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	if (read_path(path, 65536, &text) == 0 && (at = strstr(text.text, "memlock:")))
+		bytes = strtoull(at + strlen("memlock:"), NULL, 10);
+	strbuf_free(&text);
+	return bytes;
+}
+
+uint64_t shared_maps_bytes(const struct shared_maps *maps)
+{
+	struct bpf_map *map;
+	uint64_t bytes = 0;
+
+	bpf_object__for_each_map(map, maps->skel->obj)
+		bytes += map_memlock_bytes(bpf_map__fd(map));
+	return bytes;
+}

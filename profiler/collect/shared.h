@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The maps of bpf/shared.bpf.c: created once, lent by descriptor to every other object.
+ */
+#ifndef EBPFPROF_COLLECT_SHARED_H
+#define EBPFPROF_COLLECT_SHARED_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "bpf/sample.h"
+#include "bpf/stat.h"
+
+struct bpf_object;
+struct errmsg;
+struct shared_maps;
+struct target_filter;
+struct targets;
+
+struct shared_config {
+	size_t ring_bytes; /* power of two, at least a page */
+	uint32_t seen_slots; /* power of two */
+};
+
+/** shared_maps_new - create the maps; -EPERM and the like with what to do in @err */
+int shared_maps_new(const struct shared_config *config, const struct targets *targets,
+		    struct shared_maps **ret, struct errmsg *err);
+void shared_maps_free(struct shared_maps *maps);
+
+/** shared_maps_lend - let @object use our maps where it has one of the same name; before load */
+int shared_maps_lend(const struct shared_maps *maps, struct bpf_object *object,
+		     struct errmsg *err);
+
+/** shared_maps_filter - the knobs that go with the targets given to shared_maps_new() */
+void shared_maps_filter(const struct targets *targets, struct target_filter *ret);
+
+/** shared_maps_follow - profile process @tgid for the reason @bits (enum target_bit) */
+int shared_maps_follow(const struct shared_maps *maps, pid_t tgid, uint32_t bits);
+
+/**
+ * shared_maps_next_followed - walk the followed processes
+ * @tgid: 0 at first, then what was returned
+ *
+ * Returns 0 at the end.
+ */
+pid_t shared_maps_next_followed(const struct shared_maps *maps, pid_t tgid);
+
+/** shared_maps_control - the mapped control value; lives as long as @maps */
+struct sampler_control *shared_maps_control(struct shared_maps *maps);
+
+/** shared_maps_stats - sums over all CPUs of one bank's counters; -errno */
+int shared_maps_stats(const struct shared_maps *maps, unsigned int bank, uint64_t ret[STAT_CNT]);
+
+/** shared_maps_bodies_fd - descriptor of the ring */
+int shared_maps_bodies_fd(const struct shared_maps *maps);
+
+/** shared_maps_bytes - kernel memory of the maps, as the kernel accounts it */
+uint64_t shared_maps_bytes(const struct shared_maps *maps);
+
+/** map_memlock_bytes - memory of one map by its /proc/self/fdinfo; 0 if unknown */
+uint64_t map_memlock_bytes(int fd);
+
+/** bpf_objects_quiet - keep libbpf's chatter for errors instead of printing it */
+void bpf_objects_quiet(void);
+
+/** bpf_load_failed - fill @err for an object that did not load, with the kernel's reason */
+int bpf_load_failed(int code, const char *object, struct errmsg *err);
+
+#endif

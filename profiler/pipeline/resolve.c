@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "profiler/pipeline/resolve.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "profiler/collect/sampler.h"
+#include "profiler/base/cleanup.h"
+#include "profiler/pipeline/stacks.h"
+#include "symbolizer/symbolizer.h"
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+/* Why a walk that ended behind @outermost did not get further; NULL: it did. */
+static const char *end_note(enum stack_end end, const struct location *outermost, char *text,
+			    size_t size)
+{
+	switch (end) {
+	case STACK_COMPLETE:
+	case STACK_KERNEL_END:
+		return NULL;
+	case STACK_DEPTH:
+		return "[truncated: depth]";
+	case STACK_UNREADABLE:
+		return "[stack page not resident]";
+	case STACK_COMPAT:
+		return "[32-bit process]";
+	case STACK_BROKEN:
+		break;
+	}
+	if (outermost->kind == LOCATION_JIT)
+		return "[jit without frame pointer]";
+	snprintf(text, size, "[no frame pointer: %s]",
+		 outermost->mapping ? base_name(outermost->mapping->filename) : "unknown");
+	return text;
+}
+
+static const struct location *resolve_frame(struct symbolizer *symbolizer,
+					    struct process *process,
+					    const struct stack_body *body, size_t index)
+{
+	bool return_address = index > 0 || !body->leaf_is_exact;
+
+	if (body->header.kind == BODY_KERNEL_STACK)
+		return symbolizer_kernel(symbolizer, body->frames[index], return_address);
+	return symbolizer_user(symbolizer, process, body->header.time_ns, body->frames[index],
+			       return_address);
+}
+
+int resolve_stack(struct symbolizer *symbolizer, struct stacks *stacks,
+		  const struct stack_body *body)
+{
+	const struct location *locations[STACK_FRAMES_MAX + 1];
+	struct named_stack stack = {};
+	enum stack_end end = (enum stack_end)body->end;
+	struct process *process = NULL;
+	const char *note = NULL;
+	char text[300];
+	size_t i, cnt = MIN((size_t)body->frame_cnt, (size_t)STACK_FRAMES_MAX);
+
+	if (body->header.kind == BODY_USER_STACK)
+		process = symbolizer_process(symbolizer, (pid_t)body->tgid, body->header.time_ns);
+	for (i = 0; i < cnt; i++) {
+		locations[i] = resolve_frame(symbolizer, process, body, i);
+		if (!locations[i])
+			return -ENOMEM;
+		/* A caller outside all executable mappings is none, whatever stands before it. */
+		if (i > 0 && process && locations[i]->kind == LOCATION_UNKNOWN) {
+			cnt = i;
+			end = STACK_BROKEN;
+			break;
+		}
+		stack.frames++;
+		stack.named += locations[i]->named;
+	}
+	if (cnt && !(locations[cnt - 1]->stack_bottom && end != STACK_DEPTH))
+		note = end_note(end, locations[cnt - 1], text, sizeof(text));
+	stack.cnt = (uint32_t)cnt;
+	stack.complete = !note;
+	if (note) {
+		locations[cnt] = symbolizer_note(symbolizer, note);
+		if (!locations[cnt])
+			return -ENOMEM;
+		stack.cnt++;
+	}
+	return stacks_add(stacks, body->header.epoch, body->id, locations, &stack);
+}

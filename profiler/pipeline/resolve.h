@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Stack bodies to named stacks: which frames are return addresses, how a walk that did not reach
+ * the stack's base says so (design: honest frames).
+ */
+#ifndef EBPFPROF_PIPELINE_RESOLVE_H
+#define EBPFPROF_PIPELINE_RESOLVE_H
+
+#include <stdint.h>
+
+struct stack_body;
+struct stacks;
+struct symbolizer;
+
+/**
+ * resolve_stack - name the frames of @body and remember them under its id and epoch
+ *
+ * The outermost location of an unfinished user stack is a note: `[truncated: depth]`,
+ * `[no frame pointer: libx.so]`, `[jit without frame pointer]`, `[stack page not resident]`,
+ * `[32-bit process]`.
+ * Errors: -ENOMEM.
+ */
+int resolve_stack(struct symbolizer *symbolizer, struct stacks *stacks,
+		  const struct stack_body *body);
+
+#endif

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Order matters in three places.
+ * Start: the side-band opens before /proc is scanned, so that no process falls between the two,
+ * and both come before the first sample; the command is let go last.
+ * Tick: stack bodies leave the ring first, then the side-band is applied up to now, then the
+ * bodies are named, by the mappings of their own time.
+ * Flush: the bank is flipped, then a tick brings in all bodies of the ended epoch, then its
+ * counts are read: nothing in them refers to what has not arrived.
+ */
+#include "profiler/pipeline/session.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "profiler/base/cleanup.h"
+#include "profiler/base/clock.h"
+#include "profiler/base/err.h"
+#include "profiler/collect/sideband.h"
+#include "profiler/pipeline/bodies.h"
+#include "profiler/pipeline/command.h"
+#include "profiler/pipeline/join.h"
+#include "profiler/pipeline/resolve.h"
+#include "profiler/pipeline/stacks.h"
+#include "profiler/pipeline/watch.h"
+#include "proto/profile.h"
+#include "symbolizer/process.h"
+
+#define DRAIN_NS (100 * NS_PER_MS)
+#define SIDEBAND_RING_BYTES (128u << 10)
+#define LATE_NS NS_PER_SEC /* how long after a flush older samples may still be named */
+
+struct session {
+	const struct session_config *config;
+	struct session_result *result;
+	struct errmsg *err;
+	struct watch watch;
+	struct command_process command;
+	struct symbolizer *symbolizer;
+	struct sideband *sideband;
+	struct sampler *sampler;
+	struct stacks stacks;
+	struct bodies bodies;
+	struct join join;
+	struct hashmap exited; /* pid_t -> nothing: leaders that have exited, perhaps not the last */
+	uint64_t sideband_lost;
+	uint64_t start_ns, window_start_ns, window_start_wall_ns; /* monotonic, UTC */
+	uint64_t next_flush_ns, next_window_ns, next_second_ns, last_flush_ns;
+};
+
+static int on_stack(void *context, const struct stack_body *body)
+{
+	return bodies_add(&((struct session *)context)->bodies, body);
+}
+
+static int on_task(void *context, const struct task_body *body)
+{
+	return stacks_add_task(&((struct session *)context)->stacks, body);
+}
+
+/* A sample that found the counts full: it is its own key. Kept until its epoch is joined. */
+static int on_sample(void *context, const struct sample_body *body)
+{
+	struct session *session = context;
+	struct hashmap *spilled = &session->stacks.sides[body->header.epoch & 1].spilled;
+	uint64_t *count = hashmap_put(spilled, &body->key, NULL);
+
+	if (!count)
+		return -ENOMEM;
+	*count += body->count;
+	return 0;
+}
+
+static int on_mmap(struct session *session, const struct sideband_event *event)
+{
+	struct mmap_event mapping = {
+		.tgid = event->tgid,
+		.time_ns = event->time_ns,
+		.start = event->start,
+		.length = event->length,
+		.offset = event->offset,
+		.major = event->major,
+		.minor = event->minor,
+		.inode = event->inode,
+		.path = event->path,
+	};
+	bool replaced = false;
+	int err;
+
+	mapping.build_id.len = MIN(event->build_id_len, (uint8_t)sizeof(mapping.build_id.bytes));
+	memcpy(mapping.build_id.bytes, event->build_id, mapping.build_id.len);
+	err = symbolizer_on_mmap(session->symbolizer, &mapping, &replaced);
+	if (!err && replaced)
+		sampler_raise_generation(session->sampler, event->tgid);
+	return err;
+}
+
+static int on_sideband(void *context, const struct sideband_event *event)
+{
+	struct session *session = context;
+	int err = 0;
+
+	switch (event->kind) {
+	case SIDEBAND_FORK:
+		err = symbolizer_on_fork(session->symbolizer, event->tgid, event->parent_tgid,
+					 event->time_ns);
+		break;
+	case SIDEBAND_EXEC:
+		err = symbolizer_on_exec(session->symbolizer, event->tgid, event->time_ns);
+		break;
+	case SIDEBAND_MMAP:
+		err = on_mmap(session, event);
+		break;
+	case SIDEBAND_EXIT:
+		if (event->tid == event->tgid && !hashmap_put(&session->exited, &event->tgid, NULL))
+			err = -ENOMEM;
+		break;
+	}
+	/* Too many mappings in one process is that process's trouble: its frames lack names. */
+	return err == -ENOMEM ? err : 0;
+}
+
+static int fail(struct session *session, int code, const char *what)
+{
+	return err_set(session->err, code, "cannot %s", what);
+}
+
+/* Name every body that waits. */
+static int name_bodies(struct session *session)
+{
+	const struct stack_body *body;
+	size_t cursor = 0;
+	int err = 0;
+
+	while (!err && (body = bodies_next(&session->bodies, &cursor)))
+		err = resolve_stack(session->symbolizer, &session->stacks, body);
+	bodies_clear(&session->bodies);
+	return err;
+}
+
+static int apply_sideband(struct session *session)
+{
+	int64_t lost;
+
+	lost = sideband_drain(session->sideband, monotonic_ns(), on_sideband, session);
+	if (lost < 0)
+		return (int)lost;
+	if (lost > 0) {
+		session->sideband_lost += (uint64_t)lost;
+		/* What the lost records said can still be read of the processes that live. */
+		symbolizer_scan(session->symbolizer, NULL);
+	}
+	return 0;
+}
+
+static int drain(struct session *session)
+{
+	struct body_handler handler = {
+		.stack = on_stack, .task = on_task, .sample = on_sample, .context = session
+	};
+	int err = sampler_drain_bodies(session->sampler, &handler);
+
+	if (!err)
+		err = apply_sideband(session);
+	if (!err)
+		err = name_bodies(session);
+	return err ? fail(session, err, "drain the samples") : 0;
+}
+
+static void add_totals(struct sampler_totals *sum, const struct sampler_totals *more)
+{
+	sum->due += more->due;
+	sum->not_fired += more->not_fired;
+	sum->fired += more->fired;
+	sum->idle += more->idle;
+	sum->filtered += more->filtered;
+	sum->counted += more->counted;
+	sum->lost_full += more->lost_full;
+	sum->lost_busy += more->lost_busy;
+	sum->counts_full += more->counts_full;
+	sum->body_ring_full += more->body_ring_full;
+	sum->follow_full += more->follow_full;
+}
+
+/* Processes whose leader exited: gone for good, or does another thread run on? */
+static void forget_exited(struct session *session, uint64_t now_ns)
+{
+	struct hashmap still;
+	size_t cursor = 0;
+	const void *key;
+
+	hashmap_init(&still, sizeof(pid_t), 0);
+	while (hashmap_next(&session->exited, &cursor, &key, NULL)) {
+		pid_t tgid = *(const pid_t *)key;
+
+		if (kill(tgid, 0) != 0 && errno == ESRCH)
+			symbolizer_on_exit(session->symbolizer, tgid, now_ns);
+		else
+			hashmap_put(&still, &tgid, NULL);
+	}
+	hashmap_free(&session->exited);
+	session->exited = still;
+}
+
+static int join_spilled(struct session *session, uint32_t epoch)
+{
+	struct hashmap *spilled = &session->stacks.sides[epoch & 1].spilled;
+	size_t cursor = 0;
+	const void *key;
+	void *count;
+	int err = 0;
+
+	while (!err && hashmap_next(spilled, &cursor, &key, &count))
+		err = join_count(&session->join, key, *(uint64_t *)count);
+	return err;
+}
+
+/* End the epoch and bring all of it into the profile. */
+static int flush(struct session *session)
+{
+	uint64_t now_ns = monotonic_ns(), before_ns;
+	struct sampler_totals totals;
+	uint32_t epoch;
+	int err;
+
+	err = sampler_end_epoch(session->sampler, &epoch, &totals);
+	if (err)
+		return fail(session, err, "read the sampler's counters");
+	err = drain(session);
+	if (err)
+		return err;
+	join_begin_epoch(&session->join, epoch);
+	err = sampler_drain_counts(session->sampler, epoch, join_count, &session->join);
+	if (!err)
+		err = join_spilled(session, epoch);
+	if (err)
+		return fail(session, err, "join samples with their stacks");
+	add_totals(&session->join.report.totals, &totals);
+	session->join.report.sideband_lost += session->sideband_lost;
+	session->sideband_lost = 0;
+	stacks_clear(&session->stacks, epoch);
+	before_ns = session->last_flush_ns > LATE_NS ? session->last_flush_ns - LATE_NS : 0;
+	forget_exited(session, now_ns);
+	symbolizer_trim(session->symbolizer, before_ns);
+	session->last_flush_ns = now_ns;
+	return 0;
+}
+
+static void add_report(struct window_report *sum, const struct window_report *more)
+{
+	add_totals(&sum->totals, &more->totals);
+	sum->quality.user += more->quality.user;
+	sum->quality.complete += more->quality.complete;
+	sum->quality.frames += more->quality.frames;
+	sum->quality.named += more->quality.named;
+	sum->processes += more->processes;
+	sum->stacks += more->stacks;
+	sum->without_stack += more->without_stack;
+	sum->without_labels += more->without_labels;
+	sum->sideband_lost += more->sideband_lost;
+	sum->duration_ns += more->duration_ns;
+	if (!sum->start_ns)
+		sum->start_ns = more->start_ns;
+	sum->end_ns = more->end_ns;
+}
+
+static void begin_window(struct session *session, uint64_t now_ns)
+{
+	session->window_start_ns = now_ns;
+	session->window_start_wall_ns = realtime_ns();
+	if (session->config->every_ns)
+		session->next_window_ns = now_ns + session->config->every_ns;
+}
+
+/* Flush, close the profile and hand it on; the next window has begun at the flip. */
+static int end_window(struct session *session, bool last)
+{
+	const struct session_config *config = session->config;
+	uint64_t now_ns = monotonic_ns();
+	struct window_report report;
+	struct profile *profile;
+	int err = flush(session);
+
+	if (err)
+		return err;
+	profile = join_end_window(&session->join, session->window_start_wall_ns,
+				  now_ns - session->window_start_ns);
+	report = session->join.report;
+	add_report(&session->result->total, &report);
+	err = config->window(config->context, profile, &report, session->err);
+	if (err || last)
+		return err;
+	begin_window(session, now_ns);
+	err = join_begin_window(&session->join);
+	return err ? fail(session, err, "begin a window") : 0;
+}
+
+static int open_all(struct session *session)
+{
+	const struct session_config *config = session->config;
+	size_t ring = config->sideband_ring_bytes;
+	int err;
+
+	err = symbolizer_new(&config->symbolizer, &session->symbolizer, session->err);
+	if (!err)
+		err = sideband_new(ring ? ring : SIDEBAND_RING_BYTES, &session->sideband,
+				   session->err);
+	if (!err)
+		err = symbolizer_scan(session->symbolizer, session->err);
+	if (!err)
+		err = sampler_new(&config->sampler, config->targets, &session->sampler,
+				  session->err);
+	if (!err && session->command.pid > 0) {
+		err = sampler_follow_command(session->sampler, session->command.pid);
+		if (err)
+			return fail(session, err, "follow the command");
+	}
+	if (err)
+		return err;
+	join_init(&session->join, config, sampler_period(session->sampler), &session->stacks,
+		  session->symbolizer);
+	err = join_begin_window(&session->join);
+	if (err)
+		return fail(session, err, "begin a window");
+	return watch_start(&session->watch, DRAIN_NS, sideband_poll_fd(session->sideband),
+			   session->err);
+}
+
+static int start(struct session *session)
+{
+	const struct session_config *config = session->config;
+	int err;
+
+	err = sampler_start(session->sampler, session->err);
+	if (err)
+		return err;
+	session->start_ns = session->last_flush_ns = monotonic_ns();
+	begin_window(session, session->start_ns);
+	session->next_flush_ns = session->start_ns + config->sampler.flush_ns;
+	session->next_second_ns = session->start_ns + NS_PER_SEC;
+	if (config->command)
+		err = command_exec(&session->command, config->command[0], session->err);
+	if (!err && config->started)
+		config->started(config->context);
+	return err;
+}
+
+/* Has the session come to its end? */
+static bool ended(struct session *session, uint64_t now_ns, int signal)
+{
+	const struct session_config *config = session->config;
+	struct session_result *result = session->result;
+
+	if (signal) {
+		result->end = SESSION_END_SIGNAL;
+		result->signal = signal;
+		if (signal == SIGTERM && session->command.pid > 0)
+			kill(session->command.pid, SIGTERM);
+		return true;
+	}
+	if (config->command && command_reap(&session->command)) {
+		result->end = SESSION_END_COMMAND;
+		return true;
+	}
+	if (config->duration_ns && now_ns >= session->start_ns + config->duration_ns) {
+		result->end = SESSION_END_DURATION;
+		return true;
+	}
+	if (!config->command && targets_gone(config->targets, session->sampler)) {
+		result->end = SESSION_END_TARGET;
+		return true;
+	}
+	return false;
+}
+
+static void each_second(struct session *session, uint64_t now_ns)
+{
+	const struct session_config *config = session->config;
+
+	if (now_ns < session->next_second_ns)
+		return;
+	session->next_second_ns += NS_PER_SEC;
+	sampler_check_cpus(session->sampler);
+	sideband_check_cpus(session->sideband);
+	if (config->progress)
+		config->progress(config->context,
+				 (double)(now_ns - session->start_ns) / NS_PER_SEC,
+				 sampler_counted(session->sampler),
+				 MAX(session->join.processes.cnt,
+				     stacks_task_cnt(&session->stacks)));
+}
+
+static int loop(struct session *session)
+{
+	for (;;) {
+		int signal = watch_wait(&session->watch), err = 0;
+		uint64_t now_ns = monotonic_ns();
+
+		if (ended(session, now_ns, signal))
+			break;
+		if (session->next_window_ns && now_ns >= session->next_window_ns) {
+			err = end_window(session, false);
+			session->next_flush_ns = now_ns + session->config->sampler.flush_ns;
+		} else if (now_ns >= session->next_flush_ns) {
+			err = flush(session);
+			session->next_flush_ns += session->config->sampler.flush_ns;
+		} else {
+			err = drain(session);
+		}
+		if (err)
+			return err;
+		each_second(session, now_ns);
+	}
+	sampler_stop(session->sampler);
+	return end_window(session, true);
+}
+
+static void fill_result(struct session *session)
+{
+	struct session_result *result = session->result;
+	struct rusage usage;
+
+	sampler_cost(session->sampler, &result->cost);
+	result->cpu_cnt = sampler_cpu_cnt(session->sampler);
+	result->period = sampler_period(session->sampler);
+	result->kernel_hidden = symbolizer_kernel_hidden(session->symbolizer);
+	result->own_cpu_ns = process_cpu_ns();
+	if (getrusage(RUSAGE_SELF, &usage) == 0)
+		result->peak_rss_bytes = (uint64_t)usage.ru_maxrss * 1024;
+	if (session->command.pid > 0)
+		command_reap(&session->command);
+	result->command_status = session->command.status;
+}
+
+static void close_all(struct session *session)
+{
+	command_discard(&session->command);
+	join_free(&session->join);
+	stacks_free(&session->stacks);
+	bodies_free(&session->bodies);
+	hashmap_free(&session->exited);
+	sampler_free(session->sampler);
+	sideband_free(session->sideband);
+	symbolizer_free(session->symbolizer);
+	watch_close(&session->watch);
+}
+
+int session_run(const struct session_config *config, struct session_result *ret,
+		struct errmsg *err)
+{
+	struct session session = {
+		.config = config,
+		.result = ret,
+		.err = err,
+		.watch = WATCH_INIT,
+		.command = COMMAND_PROCESS_INIT,
+	};
+	int code;
+
+	*ret = (struct session_result){ .command_status = -1 };
+	stacks_init(&session.stacks);
+	hashmap_init(&session.exited, sizeof(pid_t), 0);
+	code = watch_open(&session.watch, err);
+	if (!code && config->command)
+		code = command_start(config->command, &session.watch.old_mask,
+				     config->command_stdout_to_stderr, &session.command, err);
+	if (!code)
+		code = open_all(&session);
+	if (!code)
+		code = start(&session);
+	if (!code)
+		code = loop(&session);
+	if (!code)
+		fill_result(&session);
+	else
+		ret->command_status = session.command.status;
+	close_all(&session);
+	return code;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One profiling session: sample, name, label, and hand finished profiles to a sink.
+ *
+ * The only long loop of the program.  Every DRAIN_NS the rings are drained and new stacks are
+ * named (while their processes and files are likely to be there still); every flush_ns the idle
+ * bank of counts is joined with them into the profile; every every_ns, and at the end, the
+ * profile goes to the sink.
+ */
+#ifndef EBPFPROF_PIPELINE_SESSION_H
+#define EBPFPROF_PIPELINE_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "profiler/collect/sampler.h"
+#include "profiler/collect/targets.h"
+#include "symbolizer/symbolizer.h"
+
+struct errmsg;
+struct profile;
+
+/* How the stacks of a window ended; samples. */
+struct stack_quality {
+	uint64_t user;	   /* samples with a user stack */
+	uint64_t complete; /* of them, walked to the stack's base */
+	uint64_t frames, named; /* user frames of these samples, those with a name */
+};
+
+/* What one window was made of. `totals` fits the profile exactly. */
+struct window_report {
+	struct sampler_totals totals;
+	struct stack_quality quality;
+	uint64_t processes;	  /* distinct (pid, start, exec) */
+	uint64_t stacks;	  /* distinct stacks (kernel and user frames together) */
+	uint64_t without_stack;	  /* counted, but the frames were lost: ring full */
+	uint64_t without_labels;  /* counted without pid and tid: the profile was at its limit */
+	uint64_t sideband_lost;	  /* records of processes that the kernel dropped */
+	uint64_t start_ns, end_ns; /* wall clock, UTC */
+	uint64_t duration_ns;	   /* by the monotonic clock */
+};
+
+enum session_end {
+	SESSION_END_DURATION,
+	SESSION_END_TARGET, /* the last target has gone */
+	SESSION_END_COMMAND,
+	SESSION_END_SIGNAL,
+};
+
+struct session_result {
+	enum session_end end;
+	int signal;	    /* of SESSION_END_SIGNAL */
+	int command_status; /* as a shell has it: 0-255, 128 + signal; -1 = none or still running */
+	struct window_report total; /* over all windows */
+	struct sampler_cost cost;
+	uint64_t own_cpu_ns;
+	uint64_t peak_rss_bytes;
+	unsigned int cpu_cnt;
+	uint64_t period;
+	bool kernel_hidden; /* kernel addresses have no names: kptr_restrict */
+};
+
+struct session_config {
+	struct sampler_config sampler;
+	struct symbolizer_config symbolizer;
+	struct targets *targets; /* borrowed */
+	char **command;		 /* argv, NULL = none */
+	bool command_stdout_to_stderr;
+	uint64_t duration_ns; /* 0 = until a signal, the targets' or the command's end */
+	uint64_t every_ns;    /* 0 = one profile */
+	size_t profile_bytes_max; /* then samples lose pid and tid labels; 0 = 256 MiB */
+	size_t sideband_ring_bytes; /* per CPU; 0 = 128 KiB */
+
+	/*
+	 * A finished profile, now owned by the callee.  Non-zero ends the session with that error
+	 * and what the callee put into @err.
+	 */
+	int (*window)(void *context, struct profile *profile, const struct window_report *report,
+		      struct errmsg *err);
+	/* About once a second. May be NULL. */
+	void (*progress)(void *context, double seconds, uint64_t samples, uint64_t processes);
+	/* Sampling has begun. May be NULL. */
+	void (*started)(void *context);
+	void *context;
+};
+
+/**
+ * session_run - profile until the end that @config says
+ *
+ * Takes SIGINT, SIGTERM and SIGCHLD for itself meanwhile.  After the first of SIGINT and SIGTERM
+ * they have their default action again, so that a second one ends the program.
+ * Errors: -errno with @err; a command that cannot be run: -ENOENT, -EACCES with
+ * ret->command_status 127, 126.
+ */
+int session_run(const struct session_config *config, struct session_result *ret,
+		struct errmsg *err);
+
+#endif

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Code made at run time, named by perf-maps."""
+
+import os
+import subprocess
+import time
+
+import pytest
+
+from conftest import EBPFPROF, ROOT, need, workload
+
+SPIN_JS = os.path.join(ROOT, "tests", "workloads", "spin.js")
+
+
+def test_node_functions_are_named(tool):
+    stacks = tool.record("-F", "199", "--", need("node"), "--perf-basic-prof", SPIN_JS, "3")
+    named = sum(n for s, n in stacks.counts.items() if any("spinJs" in f for f in s))
+    assert named > 0.8 * stacks.total(), stacks
+
+
+def test_anonymous_code_with_a_perf_map_is_named(tool):
+    stacks = tool.record("-F", "199", "--", workload("jit"), "2")
+    assert any("jit_spin" in f or "jit" in f for s in stacks.counts for f in s[1:]), stacks
+    assert not any(s[-1] == "[jit]" for s in stacks.counts), stacks
+
+
+def test_perf_map_in_a_namespace_of_its_own(tool, start):
+    """Mount and pid namespace: the map is /tmp/perf-1.map or so of another /tmp."""
+    need("unshare")
+    recorder = start(EBPFPROF, "record", "-a", "-F", "199", "-d", "4", "-o", "o.pb.gz",
+                     cwd=tool.folder, stderr=subprocess.DEVNULL)
+    time.sleep(0.7)
+    subprocess.run(["unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c",
+                    f"mount -t tmpfs none /tmp && {workload('jit')} 2"], check=True,
+                   stdout=subprocess.DEVNULL)
+    assert recorder.wait() == 0
+    stacks = tool.folded("o.pb.gz")
+    jit = {s: n for s, n in stacks.counts.items() if s[0] == "jit"}
+    assert sum(jit.values()) > 200, stacks
+    unnamed = sum(n for s, n in jit.items() if "[jit]" in s)
+    assert unnamed < 0.05 * sum(jit.values()), stacks
+
+
+@pytest.mark.parametrize("content", [b"garbage\0\xff\xfe\n" * 1000, b"1000 10", b"", b"ffffffffffffffff "
+                                     b"ffffffffffffffff overflow\n"])
+def test_hostile_perf_maps_do_no_harm(tool, start, content):
+    program = start(workload("split"), "5")
+    path = f"/tmp/perf-{program.pid}.map"
+    with open(path, "wb") as out:
+        out.write(content)
+    try:
+        stacks = tool.record("-p", program.pid, "-d", "1")
+        assert stacks.having("work_sixty") > 0
+    finally:
+        os.unlink(path)
