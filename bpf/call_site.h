@@ -19,7 +19,7 @@
  *
  * Then the address can be a return address.  Intel SDM vol. 2, CALL: E8 rel32; FF /2 with each
  * form of its ModRM byte: register or [reg] (2 bytes), [reg + disp8] and [SIB] (3), [SIB + disp8]
- * (4), [reg + disp32] and [rip + disp32] (6), [SIB + disp32] (7).
+ * (4), [reg + disp32] and [rip + disp32] (6), [SIB + disp32] with a base and without (7).
  */
 static inline __attribute__((always_inline)) int call_site_ends(const __u8 code[8])
 {
@@ -31,7 +31,7 @@ static inline __attribute__((always_inline)) int call_site_ends(const __u8 code[
 	__u64 sib_disp8 = (code[4] ^ 0xff) | (code[5] ^ 0x54);
 	__u64 disp32 = (code[2] ^ 0xff) | ((code[3] & 0xf8) ^ 0x90);
 	__u64 rip = (code[2] ^ 0xff) | (code[3] ^ 0x15);
-	__u64 sib_disp32 = (code[1] ^ 0xff) | (code[2] ^ 0x94);
+	__u64 sib_disp32 = (code[1] ^ 0xff) | ((code[2] & 0x7f) ^ 0x14);
 
 	/* Eight factors below 256: the product fits, and is 0 when one of them is. */
 	return near * plain * disp8 * sib * sib_disp8 * disp32 * rip * sib_disp32 == 0;

@@ -4,8 +4,8 @@
  * becomes the list of its names, and equal lists are summed; the lists are sorted and printed.
  *
  * Lines stay lists of name ids until they are printed: 100,000 stacks of 60 frames are 24 MB as
- * ids, and near 200 MB as text with names of 30 bytes.  Names hold no ';', so two lists are equal exactly when their texts
- * are.
+ * ids, and near 200 MB as text with names of 30 bytes.  Names hold no ';', so two lists are equal
+ * exactly when their texts are.
  *
  * flamegraph.pl reads names as Unicode, so what Perl calls white space there is made a plain
  * space here, and looking for a plain space before a number is enough.
@@ -22,7 +22,7 @@
 #include "profiler/base/strbuf.h"
 #include "profiler/base/strtab.h"
 #include "proto/intern.h"
-#include "proto/profile.h"
+#include "proto/profile_read.h"
 #include "proto/saturate.h"
 #include "proto/utf8.h"
 

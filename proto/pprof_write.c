@@ -207,15 +207,27 @@ static int emit_sample(struct encoder *encoder, uint32_t id)
 	return emit(encoder, &part);
 }
 
-static int emit_mapping(struct encoder *encoder, uint32_t id)
+/*
+ * Mapping ids on the wire are ours, but that the main one and the first change places: the first
+ * gives a profile its title.  The same both ways.
+ */
+static uint32_t wire_mapping_id(const struct profile *profile, uint32_t id)
 {
+	if (id == 1 && profile->main_mapping)
+		return profile->main_mapping;
+	return id && id == profile->main_mapping ? 1 : id;
+}
+
+static int emit_mapping(struct encoder *encoder, uint32_t wire_id)
+{
+	uint32_t id = wire_mapping_id(encoder->profile, wire_id);
 	const struct mapping_record *record = intern_get(&encoder->profile->mappings, id, NULL);
 	Perftools__Profiles__Mapping mapping = PERFTOOLS__PROFILES__MAPPING__INIT;
 	Perftools__Profiles__Mapping *pointer = &mapping;
 	Perftools__Profiles__Profile part = PERFTOOLS__PROFILES__PROFILE__INIT;
 	uint8_t has = encoder->mapping_has[id - 1];
 
-	mapping.id = id;
+	mapping.id = wire_id;
 	mapping.memory_start = record->start;
 	mapping.memory_limit = record->limit;
 	mapping.file_offset = record->offset;
@@ -273,7 +285,7 @@ static int emit_location(struct encoder *encoder, uint32_t id)
 		encoder->line_pointers[i] = &encoder->lines[i];
 	}
 	location.id = id;
-	location.mapping_id = record->mapping_id;
+	location.mapping_id = wire_mapping_id(encoder->profile, record->mapping_id);
 	location.address = record->address;
 	location.line = encoder->line_pointers;
 	part.n_location = 1;

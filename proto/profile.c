@@ -138,6 +138,12 @@ int profile_set_period(struct profile *profile, const char *type, const char *un
 	return 0;
 }
 
+void profile_set_main_mapping(struct profile *profile, int64_t mapping_id)
+{
+	if (mapping_id > 0 && (uint64_t)mapping_id <= profile->mappings.cnt)
+		profile->main_mapping = (uint32_t)mapping_id;
+}
+
 void profile_set_time(struct profile *profile, int64_t time_ns, int64_t duration_ns)
 {
 	profile->time_ns = time_ns;

@@ -76,6 +76,14 @@ int profile_set_period(struct profile *profile, const char *type, const char *un
 /** profile_set_time - wall-clock start (UTC ns since 1970) and length of the window */
 void profile_set_time(struct profile *profile, int64_t time_ns, int64_t duration_ns);
 
+/**
+ * profile_set_main_mapping - the program that the profile is of
+ *
+ * pprof encodes it first: its name is the profile's title, and what a binary given to
+ * `go tool pprof` stands for.
+ */
+void profile_set_main_mapping(struct profile *profile, int64_t mapping_id);
+
 /** profile_add_comment - free text for people, e.g. the losses of the window */
 int profile_add_comment(struct profile *profile, const char *text);
 
@@ -101,47 +109,6 @@ int64_t profile_add_location(struct profile *profile, int64_t mapping_id, uint64
 int64_t profile_add_sample(struct profile *profile, const int64_t *locations, size_t location_cnt,
 			   const int64_t *values, const struct profile_label *labels,
 			   size_t label_cnt);
-
-/* Reading. Pointers are valid until the next add; ids run from 1 to the count. */
-struct profile_sample_view {
-	const uint32_t *locations; /* [location_cnt] leaf first */
-	size_t location_cnt;
-	const int64_t *values;	/* [profile_value_cnt()] */
-	const uint32_t *labels; /* opaque: profile_sample_label() */
-	size_t label_cnt;
-};
-
-struct profile_location_view {
-	uint32_t mapping_id;
-	uint64_t address;
-	const struct profile_line *lines;
-	size_t line_cnt;
-};
-
-size_t profile_value_cnt(const struct profile *profile);
-size_t profile_sample_cnt(const struct profile *profile);
-size_t profile_stack_cnt(const struct profile *profile); /* distinct lists of locations */
-size_t profile_mapping_cnt(const struct profile *profile);
-size_t profile_function_cnt(const struct profile *profile);
-size_t profile_location_cnt(const struct profile *profile);
-size_t profile_comment_cnt(const struct profile *profile);
-
-void profile_sample_type(const struct profile *profile, size_t index, const char **ret_type,
-			 const char **ret_unit);
-int64_t profile_period(const struct profile *profile, const char **ret_type,
-		       const char **ret_unit);
-void profile_time(const struct profile *profile, int64_t *ret_time_ns, int64_t *ret_duration_ns);
-const char *profile_comment(const struct profile *profile, size_t index);
-void profile_sample(const struct profile *profile, size_t id, struct profile_sample_view *ret);
-void profile_sample_label(const struct profile *profile, const struct profile_sample_view *sample,
-			  size_t index, struct profile_label *ret);
-void profile_location(const struct profile *profile, size_t id,
-		      struct profile_location_view *ret);
-void profile_mapping(const struct profile *profile, size_t id, struct profile_mapping *ret);
-void profile_function(const struct profile *profile, size_t id, struct profile_function *ret);
-
-/** profile_sample_type_index - column of the type named @type, or -ENOENT */
-int profile_sample_type_index(const struct profile *profile, const char *type);
 
 /** profile_bytes - heap bytes that the profile holds, near enough for a budget */
 size_t profile_bytes(const struct profile *profile);

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "proto/profile.h"
+#include "proto/profile_read.h"
 #include "proto/profile_tables.h"
 
 static const char *text_of(const struct profile *profile, uint32_t id)

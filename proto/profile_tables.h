@@ -63,6 +63,7 @@ struct profile {
 	struct intern label_lists; /* lists of uint32_t label ids, ascending */
 	int64_t *values;	   /* [samples.cnt][type_cnt] */
 	size_t value_capacity;
+	uint32_t main_mapping; /* 0 = none: the wire's order is ours */
 	uint32_t *scratch; /* [PROFILE_FRAMES_MAX] once a sample was added */
 };
 

@@ -139,8 +139,8 @@ static const struct elf_segment *find_segment(const struct binary_file *file, ui
 			continue;
 		if (segment->executable && covers)
 			return segment;
-		if (segment->executable && !whole_pages &&
-		    (segment->offset & -page) <= offset && offset <= ((end - 1) | (page - 1)))
+		if (segment->executable && !whole_pages && (segment->offset & -page) <= offset &&
+		    offset <= ((end - 1) | (page - 1)))
 			whole_pages = segment;
 		else if (covers && !other)
 			other = segment;

@@ -29,10 +29,10 @@ struct symbol;
 
 /* Where a mapped file is and how to know that what we open is it. */
 struct binary_request {
-	pid_t tgid;	     /* the process that maps it, or any thread of it; 0 = none */
-	uint64_t map_start;  /* [map_start, map_end): names its /proc/TGID/map_files link */
+	pid_t tgid;	    /* the process that maps it, or any thread of it; 0 = none */
+	uint64_t map_start; /* [map_start, map_end): names its /proc/TGID/map_files link */
 	uint64_t map_end;
-	const char *path;    /* as the process sees it; " (deleted)" is stripped by the callee */
+	const char *path;      /* as the process sees it; " (deleted)" is stripped by the callee */
 	uint32_t major, minor; /* device and inode as in the mmap record; all 0 = unknown */
 	uint64_t inode;
 	struct elf_build_id build_id; /* of the record; len 0 = none there */
@@ -67,7 +67,7 @@ void binary_put(struct binary *binary);
 
 /** binary_id - unique for the life of the cache, never reused */
 uint64_t binary_id(const struct binary *binary);
-const char *binary_path(const struct binary *binary);	 /* as the process sees it */
+const char *binary_path(const struct binary *binary); /* as the process sees it */
 const char *binary_basename(const struct binary *binary);
 const char *binary_build_id(const struct binary *binary); /* hex, "" if none */
 

@@ -221,7 +221,8 @@ static void bound_open_files(struct binary_cache *cache, const struct binary *ke
 	while (cache->open_cnt > cache->fd_max) {
 		struct binary *victim = NULL, *binary;
 
-		TAILQ_FOREACH(binary, &cache->open, open) {
+		for (binary = TAILQ_FIRST(&cache->open); binary;
+		     binary = TAILQ_NEXT(binary, open)) {
 			if (binary == keep)
 				continue;
 			if (!victim)
@@ -495,7 +496,7 @@ size_t binary_cache_bytes(const struct binary_cache *cache)
 	size_t bytes = sizeof(*cache) + hashmap_bytes(&cache->by_key) + cache->symbol_bytes;
 	const struct binary *binary;
 
-	TAILQ_FOREACH(binary, &cache->all, all)
+	for (binary = TAILQ_FIRST(&cache->all); binary; binary = TAILQ_NEXT(binary, all))
 		bytes += sizeof(*binary) + strlen(binary->path) + 1 + binary->image_bytes +
 			 binary->key_cnt * sizeof(*binary->keys) +
 			 binary->file.segment_cnt * sizeof(*binary->file.segments);

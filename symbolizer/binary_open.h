@@ -16,9 +16,9 @@ struct binary_request;
 
 /* An opened file and what its headers say. */
 struct binary_file {
-	int fd; /* -1 = closed */
+	int fd;					 /* -1 = closed */
 	uint64_t device, inode, mtime_ns, bytes; /* by fstat(2) */
-	int elf_error;	/* 0, or why it is no ELF file that we read: elf_file_open() */
+	int elf_error; /* 0, or why it is no ELF file that we read: elf_file_open() */
 	struct elf_build_id build_id;
 	struct elf_segment *segments; /* heap, [segment_cnt] */
 	size_t segment_cnt;

@@ -23,7 +23,7 @@ struct binary {
 	struct binary_cache *cache;
 	uint64_t id;
 	unsigned int refs;
-	bool opened;	 /* it could be opened once: headers are known */
+	bool opened;	  /* it could be opened once: headers are known */
 	bool unreachable; /* opening it again failed; waits for the next binary_get() */
 	struct binary_file file;
 	struct elf_build_id build_id; /* the file's, or as long as it is not opened the record's */
@@ -47,7 +47,7 @@ struct binary_cache {
 	size_t symbol_bytes_max, symbol_bytes;
 	unsigned int fd_max, open_cnt, idle_cnt;
 	uint64_t last_id;
-	struct hashmap by_key; /* struct file_key -> struct binary * */
+	struct hashmap by_key;			     /* struct file_key -> struct binary * */
 	struct binary_queue all, idle, open, loaded; /* the last three: least recently used first */
 	struct binary *vdso;
 	bool vdso_tried;

@@ -27,8 +27,8 @@ struct name_key {
 struct name {
 	struct name_key key;
 	unsigned int refs;
-	size_t bytes;		/* of this and what it points to */
-	char *function;		/* heap, or system_name */
+	size_t bytes;	/* of this and what it points to */
+	char *function; /* heap, or system_name */
 	char system_name[];
 };
 
@@ -55,8 +55,8 @@ struct entry {
 
 struct location_store {
 	bool demangle;
-	uint64_t generation; /* trims so far */
-	size_t bytes;	     /* of names, mappings and entries */
+	uint64_t generation;	 /* trims so far */
+	size_t bytes;		 /* of names, mappings and entries */
 	struct hashmap entries;	 /* struct location_key -> struct entry * */
 	struct hashmap names;	 /* struct name_key -> struct name * */
 	struct hashmap mappings; /* struct mapping_key -> struct shared_mapping * */
@@ -157,9 +157,9 @@ static struct shared_mapping *make_mapping(const struct mapping_key *key,
 static struct shared_mapping *get_mapping(struct location_store *store, uint64_t owner,
 					  const struct location_mapping *mapping)
 {
-	struct mapping_key key = {
-		.owner = owner, .start = mapping->start, .offset = mapping->offset
-	};
+	struct mapping_key key = { .owner = owner,
+				   .start = mapping->start,
+				   .offset = mapping->offset };
 	struct shared_mapping **slot, *shared;
 	bool is_new;
 

@@ -29,8 +29,8 @@ struct location_key {
 struct location_draft {
 	uint64_t address;
 	bool named, stack_bottom;
-	const char *name; /* system name; copied */
-	bool mangled;	  /* the name may be a linker's */
+	const char *name;			/* system name; copied */
+	bool mangled;				/* the name may be a linker's */
 	const struct location_mapping *mapping; /* NULL = none */
 	uint64_t mapping_owner; /* copy the mapping, once per (owner, start); 0 = it is static */
 };

@@ -26,7 +26,7 @@
 #include "profiler/base/cleanup.h"
 #include "symbolizer/binary.h"
 
-#define DEAD_MAX 4096	/* covered mappings kept: a lookup in the past walks all of them */
+#define DEAD_MAX 4096 /* covered mappings kept: a lookup in the past walks all of them */
 #define PIECES_ON_STACK 16
 
 struct mappings {
@@ -206,8 +206,7 @@ static struct mapping cut(const struct mapping *mapping, uint64_t start, uint64_
 static void add_new_piece(struct overlay *overlay, const struct mapping *mapping, uint64_t start,
 			  uint64_t end)
 {
-	struct mapping *last =
-		overlay->piece_cnt ? &overlay->pieces[overlay->piece_cnt - 1] : NULL;
+	struct mapping *last = overlay->piece_cnt ? &overlay->pieces[overlay->piece_cnt - 1] : NULL;
 
 	if (start >= end)
 		return;
@@ -392,8 +391,7 @@ static bool is_better(const struct mapping *a, const struct mapping *b, uint64_t
 	return b->born_ns > time_ns && a->born_ns < b->born_ns;
 }
 
-const struct mapping *mappings_find(const struct mappings *list, uint64_t address,
-				    uint64_t time_ns)
+const struct mapping *mappings_find(const struct mappings *list, uint64_t address, uint64_t time_ns)
 {
 	size_t index = find_live(list, address), i;
 	const struct mapping *best = NULL;
@@ -405,8 +403,7 @@ const struct mapping *mappings_find(const struct mappings *list, uint64_t addres
 	for (i = list->dead_cnt; i-- > 0;) {
 		const struct mapping *dead = &list->dead[i];
 
-		if (dead->start <= address && address < dead->end &&
-		    is_better(dead, best, time_ns))
+		if (dead->start <= address && address < dead->end && is_better(dead, best, time_ns))
 			best = dead;
 	}
 	return best;
@@ -433,12 +430,12 @@ static void join_neighbours(struct mappings *list, uint64_t before_ns)
 	list->cnt = kept;
 }
 
-/* Gives back what is more than a quarter of slack; keeps the list as it is without memory. */
+/* Gives back slack, for hosts with many processes; keeps the list as it is without memory. */
 static void shrink(struct mappings *list)
 {
 	struct mapping *room;
 
-	if (list->capacity <= list->cnt + list->cnt / 4 + 2)
+	if (list->capacity <= list->cnt + list->cnt / 16 + 1)
 		return;
 	memmove(list->room, live_of(list), list->cnt * sizeof(*room));
 	list->first = 0;

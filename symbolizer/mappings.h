@@ -21,7 +21,7 @@ struct binary;
 
 enum mapping_kind {
 	MAPPING_FILE,
-	MAPPING_JIT,	  /* executable memory without a file: //anon, [heap], memfd of a JIT */
+	MAPPING_JIT, /* executable memory without a file: //anon, [heap], memfd of a JIT */
 	MAPPING_VDSO,
 	MAPPING_VSYSCALL,
 };

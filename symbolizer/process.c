@@ -38,19 +38,20 @@
 #include "symbolizer/mappings.h"
 #include "symbolizer/proc_maps.h"
 #include "symbolizer/process_jit.h"
+#include "symbolizer/process_map.h"
 #include "symbolizer/process_read.h"
 
 #define ALIVE UINT64_MAX
 #define KEEP_TEXT_BYTES (1u << 20) /* of the buffer for /proc/PID/maps between reads */
 #define CHECKS_PER_TRIM 256	   /* living images looked at by process_table_trim() */
 #define REUSE_NS (100 * NS_PER_MS) /* a sample so long after the end may be of another process */
-#define DELETED " (deleted)"
-#define FOUR_GIB (1ull << 32)
+#define EXEC_NS NS_PER_SEC	   /* until which an exec may still be under way */
 
 struct process {
 	uint64_t id;
 	pid_t tgid;
 	bool begin_known;  /* by a record: exact */
+	bool is_exec;	   /* begun by exec: the older image is the same process's */
 	uint64_t begin_ns; /* 0 = before we looked */
 	uint64_t end_ns;   /* ALIVE */
 	uint64_t read_ns;  /* when /proc was read last; 0 = never */
@@ -161,63 +162,6 @@ void process_table_free(struct process_table *table)
 
 /* ---- mappings ---- */
 
-/* Executable memory that no file lies behind, by the names of the kernel's and /proc's. */
-static bool is_anonymous(const char *path)
-{
-	static const char *const prefixes[] = {
-		"//anon", "[heap]", "[stack", "[anon", "/dev/zero", "/SYSV", "/anon_hugepage",
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(prefixes); i++) {
-		if (strncmp(path, prefixes[i], strlen(prefixes[i])) == 0)
-			return true;
-	}
-	return !path[0] || strcmp(path, "[uprobes]") == 0;
-}
-
-/* Files made to hold JIT code: mapped twice, writable here and executable there. */
-static bool is_jit_file(const struct binary *binary, const struct binary_request *request)
-{
-	bool memfd = strncmp(request->path, "/memfd:", 7) == 0;
-	size_t len = strlen(request->path), suffix = strlen(DELETED);
-	bool deleted = len > suffix && strcmp(request->path + len - suffix, DELETED) == 0;
-
-	if (request->build_id.len || binary_is_elf(binary))
-		return false;
-	return memfd || (deleted && binary_is_opened(binary));
-}
-
-/* Fills kind and binary of @mapping. -ENOMEM */
-static int find_file(struct process_table *table, const struct binary_request *request,
-		     struct mapping *mapping)
-{
-	mapping->binary = NULL;
-	mapping->kind = MAPPING_JIT;
-	if (strcmp(request->path, "[vdso]") == 0) {
-		mapping->kind = MAPPING_VDSO;
-		if (mapping->start >= FOUR_GIB) /* a 32-bit process has another one */
-			mapping->binary = binary_get_vdso(table->binaries);
-		return 0;
-	}
-	if (strcmp(request->path, "[vsyscall]") == 0) {
-		mapping->kind = MAPPING_VSYSCALL;
-		return 0;
-	}
-	if (is_anonymous(request->path))
-		return 0;
-	mapping->binary = binary_get(table->binaries, request);
-	if (!mapping->binary)
-		return -ENOMEM;
-	if (is_jit_file(mapping->binary, request)) {
-		binary_put(mapping->binary);
-		mapping->binary = NULL;
-	} else {
-		mapping->kind = MAPPING_FILE;
-	}
-	return 0;
-}
-
 static int add_mapping(struct process_table *table, struct process *process,
 		       const struct binary_request *request, uint64_t offset, uint64_t born_ns,
 		       bool *ret_replaced)
@@ -228,7 +172,7 @@ static int add_mapping(struct process_table *table, struct process *process,
 		.offset = offset,
 		.born_ns = born_ns,
 	};
-	int r = find_file(table, request, &mapping);
+	int r = process_map_file(table->binaries, request, &mapping);
 
 	if (r < 0)
 		return r;
@@ -278,8 +222,8 @@ static int read_new(struct process_table *table, pid_t tgid, const struct proces
 		    uint64_t now_ns, struct process **ret)
 {
 	const struct process *older = find_newest(table, tgid);
-	uint64_t begin_ns = birth->start_ns > birth->slack_ns ? birth->start_ns - birth->slack_ns
-							       : 0;
+	uint64_t begin_ns = birth->start_ns > birth->slack_ns ? birth->start_ns - birth->slack_ns :
+								0;
 	struct process *process;
 	int r;
 
@@ -405,10 +349,14 @@ int process_on_fork(struct process_table *table, pid_t tgid, pid_t parent_tgid, 
 int process_on_exec(struct process_table *table, pid_t tgid, uint64_t time_ns)
 {
 	struct process *process = find_newest(table, tgid);
+	int r;
 
 	if (was_seen(process, time_ns))
 		return learn_begin(table, process, time_ns);
-	return add_image(table, tgid, time_ns, true, table->empty, &process);
+	r = add_image(table, tgid, time_ns, true, table->empty, &process);
+	if (r == 0)
+		process->is_exec = true;
+	return r;
 }
 
 int process_on_exit(struct process_table *table, pid_t tgid, uint64_t time_ns)
@@ -444,8 +392,7 @@ static int find_mapper(struct process_table *table, pid_t tgid, uint64_t time_ns
 	return 0;
 }
 
-int process_on_mmap(struct process_table *table, const struct mmap_event *event,
-		    bool *ret_replaced)
+int process_on_mmap(struct process_table *table, const struct mmap_event *event, bool *ret_replaced)
 {
 	struct binary_request request = {
 		.tgid = event->tgid,
@@ -465,8 +412,7 @@ int process_on_mmap(struct process_table *table, const struct mmap_event *event,
 		return 0;
 	r = find_mapper(table, event->tgid, event->time_ns, &process);
 	if (r == 0)
-		r = add_mapping(table, process, &request, event->offset, event->time_ns,
-				&replaced);
+		r = add_mapping(table, process, &request, event->offset, event->time_ns, &replaced);
 	if (r == 0 && ret_replaced)
 		*ret_replaced = replaced;
 	return r;
@@ -484,7 +430,7 @@ static struct process *find_in_proc(struct process_table *table, pid_t tgid, uin
 	if (process_read_birth(table->proc_root, tgid, &birth) < 0 ||
 	    birth.start_ns > time_ns + birth.slack_ns)
 		return ended;
-	if (ended && birth.start_ns + birth.slack_ns < ended->end_ns) {
+	if (ended && !is_reused(ended, &birth) && birth.start_ns < ended->end_ns + birth.slack_ns) {
 		ended->end_ns = ALIVE; /* the leader's exit was taken for the process's */
 		return ended;
 	}
@@ -550,6 +496,11 @@ pid_t process_tgid(const struct process *process)
 	return process->tgid;
 }
 
+struct process *process_before_exec(const struct process *process, uint64_t time_ns)
+{
+	return process->is_exec && time_ns < process->begin_ns + EXEC_NS ? process->older : NULL;
+}
+
 const struct mappings *process_mappings(const struct process *process)
 {
 	return process->mappings;
@@ -558,8 +509,7 @@ const struct mappings *process_mappings(const struct process *process)
 const struct perfmap *process_perfmap(struct process_table *table, struct process *process,
 				      uint64_t now_ns)
 {
-	bool may_open = process->end_ns == ALIVE &&
-			find_newest(table, process->tgid) == process;
+	bool may_open = process->end_ns == ALIVE && find_newest(table, process->tgid) == process;
 
 	return process_jit_update(&process->jit, &table->jit_host, may_open ? process->tgid : 0,
 				  process->begin_ns, now_ns);
@@ -575,7 +525,7 @@ uint64_t process_table_perfmap_skipped(const struct process_table *table)
 	const struct process *process;
 	uint64_t lines = 0;
 
-	TAILQ_FOREACH(process, &table->all, all)
+	for (process = TAILQ_FIRST(&table->all); process; process = TAILQ_NEXT(process, all))
 		lines += process_jit_skipped(process->jit);
 	return lines;
 }
@@ -585,7 +535,7 @@ size_t process_table_bytes(const struct process_table *table)
 	size_t bytes = sizeof(*table) + hashmap_bytes(&table->newest) + table->text.capacity;
 	const struct process *process;
 
-	TAILQ_FOREACH(process, &table->all, all)
+	for (process = TAILQ_FIRST(&table->all); process; process = TAILQ_NEXT(process, all))
 		bytes += sizeof(*process) + mappings_bytes(process->mappings) +
 			 process_jit_bytes(process->jit);
 	return bytes;

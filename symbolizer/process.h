@@ -56,11 +56,13 @@ int process_table_scan(struct process_table *table, struct errmsg *err);
 /** process_table_scan_one - the same for one process, e.g. after lost records; -ESRCH it is gone */
 int process_table_scan_one(struct process_table *table, pid_t tgid, uint64_t now_ns);
 
-/* Records, in order of time. -ENOMEM, -ENOSPC. A new thread (not process) is no fork. */
+/*
+ * Records, in order of time. -ENOMEM, -ENOSPC. A new thread (not process) is no fork. The exit is
+ * the last thread's; when it was only the leader's, what still runs is found again.
+ */
 int process_on_fork(struct process_table *table, pid_t tgid, pid_t parent_tgid, uint64_t time_ns);
 int process_on_exec(struct process_table *table, pid_t tgid, uint64_t time_ns);
-int process_on_exit(struct process_table *table, pid_t tgid, uint64_t time_ns); /* last thread;
-									when it was not, no harm */
+int process_on_exit(struct process_table *table, pid_t tgid, uint64_t time_ns);
 
 /** process_on_mmap - @ret_replaced as in mappings_add() */
 int process_on_mmap(struct process_table *table, const struct mmap_event *event,
@@ -80,6 +82,15 @@ void process_table_trim(struct process_table *table, uint64_t before_ns);
 /** process_id - of the image: unique for the life of the table, never reused */
 uint64_t process_id(const struct process *process);
 pid_t process_tgid(const struct process *process);
+
+/**
+ * process_before_exec - the image that called execve, if @time_ns is shortly after it
+ *
+ * Until the kernel has loaded the new program, samples carry the user address of the system call
+ * in the old one, though the exec record was written already.  NULL: not so.
+ */
+struct process *process_before_exec(const struct process *process, uint64_t time_ns);
+
 const struct mappings *process_mappings(const struct process *process);
 
 /**

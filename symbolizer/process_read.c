@@ -23,7 +23,7 @@
 
 #define STAT_MAX 4096
 #define MAPS_MAX (32u << 20)
-#define THREADS_TRIED_MAX 64 /* in search of one that still has its memory */
+#define THREADS_TRIED_MAX 64	  /* in search of one that still has its memory */
 #define KERNEL_THREAD 0x00200000u /* PF_KTHREAD, include/linux/sched.h */
 #define START_SLACK_NS (50 * NS_PER_MS)
 

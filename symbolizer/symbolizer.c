@@ -53,14 +53,32 @@ static const struct location_mapping vsyscall_mapping = {
 
 /* Where stacks begin; a star stands for any rest. */
 static const char *const user_bottoms[] = {
-	"_start", "_dl_start_user", "__libc_start_main*", "__libc_start_call_main",
-	"start_thread", "clone", "__clone", "clone3", "__clone3", "_rt0_*", "runtime.rt0_go*",
-	"runtime.goexit*", "runtime.mstart*",
+	"_start",
+	"_dl_start_user",
+	"__libc_start_main*",
+	"__libc_start_call_main",
+	"start_thread",
+	"clone",
+	"__clone",
+	"clone3",
+	"__clone3",
+	"_rt0_*",
+	"runtime.rt0_go*",
+	"runtime.goexit*",
+	"runtime.mstart*",
 };
 static const char *const kernel_bottoms[] = {
-	"ret_from_fork*", "entry_SYSCALL_64*", "entry_SYSENTER_compat*", "entry_INT80_compat*",
-	"secondary_startup_64*", "cpu_startup_entry", "kthread", "asm_*",
-	"el0t_64_sync", "__primary_switched", "__secondary_switched",
+	"ret_from_fork*",
+	"entry_SYSCALL_64*",
+	"entry_SYSENTER_compat*",
+	"entry_INT80_compat*",
+	"secondary_startup_64*",
+	"cpu_startup_entry",
+	"kthread",
+	"asm_*",
+	"el0t_64_sync",
+	"__primary_switched",
+	"__secondary_switched",
 };
 
 static bool is_among(const char *name, const char *const *patterns, size_t cnt)
@@ -69,8 +87,8 @@ static bool is_among(const char *name, const char *const *patterns, size_t cnt)
 
 	for (i = 0; i < cnt; i++) {
 		len = strlen(patterns[i]);
-		if (patterns[i][len - 1] == '*' ? strncmp(name, patterns[i], len - 1) == 0
-						: strcmp(name, patterns[i]) == 0)
+		if (patterns[i][len - 1] == '*' ? strncmp(name, patterns[i], len - 1) == 0 :
+						  strcmp(name, patterns[i]) == 0)
 			return true;
 	}
 	return false;
@@ -82,8 +100,8 @@ static int create(struct symbolizer *symbolizer, const struct symbolizer_config 
 	int r;
 
 	r = binary_cache_new(proc_root,
-			     config->symbol_bytes_max ? config->symbol_bytes_max
-						      : SYMBOL_BYTES_DEFAULT,
+			     config->symbol_bytes_max ? config->symbol_bytes_max :
+							SYMBOL_BYTES_DEFAULT,
 			     config->fd_max ? config->fd_max : FD_DEFAULT, &symbolizer->binaries);
 	if (r == 0)
 		r = process_table_new(proc_root, symbolizer->binaries, &symbolizer->processes);
@@ -250,11 +268,12 @@ static const struct location *resolve_foreign_vdso(struct symbolizer *symbolizer
 static bool resolve_perfmap(struct symbolizer *symbolizer, struct process *process,
 			    uint64_t address, const struct location **ret)
 {
-	const struct perfmap *map =
-		process_perfmap(symbolizer->processes, process, monotonic_ns());
-	struct location_key key = { .owner = process_id(process), .address = address,
+	const struct perfmap *map = process_perfmap(symbolizer->processes, process, monotonic_ns());
+	struct location_key key = { .owner = process_id(process),
+				    .address = address,
 				    .kind = LOCATION_JIT };
-	struct location_draft draft = { .address = address, .named = true,
+	struct location_draft draft = { .address = address,
+					.named = true,
 					.mapping = &jit_mapping };
 	struct perfmap_symbol symbol;
 
@@ -286,12 +305,18 @@ const struct location *symbolizer_user(struct symbolizer *symbolizer, struct pro
 {
 	uint64_t address = return_address ? ip - 1 : ip, offset;
 	const struct mapping *mapping;
+	struct process *before;
 
 	if (address >= VSYSCALL_START && address < VSYSCALL_END)
 		return get_anonymous(symbolizer, LOCATION_VDSO, "[vsyscall]", &vsyscall_mapping);
 	if (!process)
 		return get_unknown(symbolizer);
 	mapping = mappings_find(process_mappings(process), address, time_ns);
+	before = mapping ? NULL : process_before_exec(process, time_ns);
+	if (before) {
+		mapping = mappings_find(process_mappings(before), address, time_ns);
+		process = mapping ? before : process;
+	}
 	if (!mapping)
 		return resolve_jit(symbolizer, process, address, false);
 	offset = address - mapping->start + mapping->offset;
@@ -347,8 +372,7 @@ static const struct location *name_kernel(struct symbolizer *symbolizer,
 		draft.stack_bottom =
 			is_among(draft.name, kernel_bottoms, ARRAY_SIZE(kernel_bottoms));
 	} else {
-		snprintf(name, sizeof(name), "[kernel]+0x%llx",
-			 (unsigned long long)draft.address);
+		snprintf(name, sizeof(name), "[kernel]+0x%llx", (unsigned long long)draft.address);
 		draft.name = name;
 	}
 	return location_store_add(symbolizer->locations, &answer->key, &draft);

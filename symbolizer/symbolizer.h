@@ -24,8 +24,8 @@ struct process;
 struct symbolizer;
 
 struct symbolizer_config {
-	const char *proc_root;	/* NULL = "/proc" */
-	const char *kallsyms;	/* NULL = proc_root/kallsyms */
+	const char *proc_root; /* NULL = "/proc" */
+	const char *kallsyms;  /* NULL = proc_root/kallsyms */
 	bool demangle;
 	size_t symbol_bytes_max; /* symbol tables kept; 0 = 24 MiB */
 	unsigned int fd_max;	 /* files kept open; 0 = 256 */
@@ -49,15 +49,15 @@ struct location_mapping {
 };
 
 struct location_line {
-	const char *function;	 /* demangled; never NULL or empty */
-	const char *system_name; /* as in the file */
-	const char *filename;	 /* source; NULL = unknown */
+	const char *function;	   /* demangled; never NULL or empty */
+	const char *system_name;   /* as in the file */
+	const char *filename;	   /* source; NULL = unknown */
 	uint32_t line, start_line; /* 0 = unknown */
 };
 
 struct location {
 	const struct location_mapping *mapping; /* NULL: none */
-	uint64_t address;	/* ELF virtual address; runtime address for kernel, BPF, JIT */
+	uint64_t address; /* ELF virtual address; runtime address for kernel, BPF, JIT */
 	enum location_kind kind;
 	bool named;	   /* false: `libx.so+0x1234` stands for a name */
 	bool stack_bottom; /* the function where a stack begins: _start, clone3, ret_from_fork ... */

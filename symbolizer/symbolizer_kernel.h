@@ -11,7 +11,7 @@ struct kallsyms;
 struct kernel_symbol;
 
 struct kernel_names {
-	char *path; /* heap */
+	char *path;		/* heap */
 	struct kallsyms *table; /* NULL: not read yet, or unreadable */
 	bool tried;
 	uint64_t read_ns; /* CLOCK_MONOTONIC, when it was tried last */

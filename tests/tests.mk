@@ -7,7 +7,7 @@
 #   make fuzz FUZZ_SECONDS=600 FUZZERS=fuzz_pprof   longer, one fuzzer
 
 .PHONY: test-unit test-ebpf test-e2e test-vm test-vm-arm64 test-all test-full benchmark \
-	benchmark-performance fuzz workloads
+	benchmark-performance bench-programs fuzz workloads
 
 #: test-unit                ring 1: unit tests, fuzz corpora, layering and size checks; no root
 #: test-ebpf                ring 2: every BPF object loads, within its instruction budget; root
@@ -16,6 +16,7 @@
 #: test-all, test-full      unit, ebpf, e2e; the same and e2e under sanitizers, VMs, fuzzers
 #: fuzz                     every fuzzer for FUZZ_SECONDS=60
 #: workloads                build/workloads/, the programs that end-to-end tests profile
+#: bench-programs           build/bench/, the programs that benchmarks compare with
 #: benchmark                every scripts/bench-*
 #: benchmark-performance    scripts/bench-sampler alone
 
@@ -123,9 +124,25 @@ include tests/workloads/workloads.mk
 
 # ---- benchmarks ---------------------------------------------------------------------------------
 
-benchmark: all workloads
+# What benchmarks compare with, built as the program and its BPF objects are.
+BENCH_SOURCES := $(wildcard tests/bench/*.c)
+BENCH_BPF := $(filter %.bpf.c,$(BENCH_SOURCES))
+BENCH_PROGRAMS := $(patsubst tests/bench/%.c,build/bench/%,$(filter-out $(BENCH_BPF),$(BENCH_SOURCES)))
+
+build/bench/%.bpf.o: tests/bench/%.bpf.c build/values/bpf tests/tests.mk | build/bench/
+	$(CLANG_CHECK)
+	$(say) CLANG $@
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BENCH_PROGRAMS): build/bench/%: build/obj/tests/bench/%.o build/values/obj-link | build/bench/
+	$(say) LINK $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS)
+
+bench-programs: $(BENCH_PROGRAMS) $(BENCH_BPF:tests/bench/%.c=build/bench/%.o)
+
+benchmark: all workloads bench-programs
 	@set -e; for bench in scripts/bench-*; do \
 		if [ -x "$$bench" ]; then echo "== $$bench"; "./$$bench"; fi; done
 
-benchmark-performance: all workloads
+benchmark-performance: all workloads bench-programs
 	@./scripts/bench-sampler

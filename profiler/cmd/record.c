@@ -79,6 +79,8 @@ static int check_output(struct record *record, struct errmsg *err)
 			       "-o '%s': no format has this suffix; use .pb.gz, .pb or .folded, or "
 			       "--format",
 			       record->output);
+	if (record->every_ns && record->every_ns < NS_PER_SEC)
+		return err_say(err, -EINVAL, "--every: at least 1 second, as %%T in -o is in seconds");
 	if (record->every_ns && !strstr(record->output, "%T") && strcmp(record->output, "-") != 0)
 		return err_say(err, -EINVAL, "--every writes many files: put %%T into -o, as in "
 					     "-o 'prof-%%T.pb.gz'");

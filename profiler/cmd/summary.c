@@ -85,11 +85,11 @@ static void print_cost(const struct session_result *result)
 	fputc('\n', stderr);
 }
 
-static void print_empty(const struct sampler_totals *totals)
+static void print_empty(const struct sampler_totals *totals, bool everything)
 {
 	const char *why = "every CPU was idle";
 
-	if (totals->filtered)
+	if (!everything && totals->due)
 		why = "the target used no CPU meanwhile (asleep, or waiting for I/O)";
 	else if (!totals->due)
 		why = "the window was shorter than one sampling period: raise -d or -F";
@@ -111,7 +111,7 @@ void profiling_summary(const struct profiling *profiling, const struct session_r
 	if (report->totals.counted)
 		print_stacks(report, hot);
 	else
-		print_empty(&report->totals);
+		print_empty(&report->totals, targets_is_everything(&profiling->targets));
 	if (result->kernel_hidden)
 		fprintf(stderr, "  NOTE       kernel functions have no names: kptr_restrict hides "
 				"them; run as root or\n             sysctl kernel.kptr_restrict=1 "

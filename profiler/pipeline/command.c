@@ -10,21 +10,29 @@
 #include "profiler/base/cleanup.h"
 #include "profiler/base/err.h"
 
+struct child {
+	char **argv;
+	const sigset_t *signals;
+	struct sigaction on_child; /* SIGCHLD's action, as we were started with */
+	bool stdout_to_stderr;
+	int go_fd, answer_fd;
+};
+
 /* In the child: wait for the word, then become the command. */
-static _Noreturn void child_run(char **argv, const sigset_t *signals, bool stdout_to_stderr,
-				int go_fd, int answer_fd)
+static _Noreturn void child_run(const struct child *child)
 {
 	char go;
 	int code;
 
-	if (read(go_fd, &go, 1) != 1)
+	if (read(child->go_fd, &go, 1) != 1)
 		_exit(125); /* the profiler gave up */
-	if (stdout_to_stderr)
+	if (child->stdout_to_stderr)
 		dup2(STDERR_FILENO, STDOUT_FILENO);
-	sigprocmask(SIG_SETMASK, signals, NULL);
-	execvp(argv[0], argv);
+	sigaction(SIGCHLD, &child->on_child, NULL);
+	sigprocmask(SIG_SETMASK, child->signals, NULL);
+	execvp(child->argv[0], child->argv);
 	code = errno;
-	if (write(answer_fd, &code, sizeof(code)) != sizeof(code))
+	if (write(child->answer_fd, &code, sizeof(code)) != sizeof(code))
 		_exit(125);
 	_exit(code == ENOENT ? 127 : 126);
 }
@@ -32,6 +40,10 @@ static _Noreturn void child_run(char **argv, const sigset_t *signals, bool stdou
 int command_start(char **argv, const sigset_t *signals, bool stdout_to_stderr,
 		  struct command_process *ret, struct errmsg *err)
 {
+	struct child child = {
+		.argv = argv, .signals = signals, .stdout_to_stderr = stdout_to_stderr
+	};
+	struct sigaction by_default = { .sa_handler = SIG_DFL };
 	int go[2], answer[2];
 	pid_t pid;
 
@@ -44,11 +56,15 @@ int command_start(char **argv, const sigset_t *signals, bool stdout_to_stderr,
 		close(go[1]);
 		return err_set(err, code, "cannot start '%s'", argv[0]);
 	}
+	/* Where SIGCHLD is ignored the kernel reaps children, and their status is lost. */
+	sigaction(SIGCHLD, &by_default, &child.on_child);
 	pid = fork();
 	if (pid == 0) {
 		close(go[1]);
 		close(answer[0]);
-		child_run(argv, signals, stdout_to_stderr, go[0], answer[1]);
+		child.go_fd = go[0];
+		child.answer_fd = answer[1];
+		child_run(&child);
 	}
 	close(go[0]);
 	close(answer[1]);

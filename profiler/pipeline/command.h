@@ -25,6 +25,8 @@ struct command_process {
  * command_start - fork a child that waits before its exec
  * @signals: the signal mask it gets
  * @stdout_to_stderr: our stdout carries data, so its output goes to stderr
+ *
+ * SIGCHLD has its default action from here on; the command gets the action that it had.
  */
 int command_start(char **argv, const sigset_t *signals, bool stdout_to_stderr,
 		  struct command_process *ret, struct errmsg *err);

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "profiler/pipeline/hot.h"
 
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <errno.h>
 
 #include "profiler/base/cleanup.h"
-#include "proto/profile.h"
+#include "proto/profile_read.h"
 
 /* Name of a location's innermost function, and its id. */
 static uint32_t leaf_function(const struct profile *profile, uint32_t location_id)
@@ -16,6 +15,22 @@ static uint32_t leaf_function(const struct profile *profile, uint32_t location_i
 
 	profile_location(profile, location_id, &location);
 	return location.line_cnt ? (uint32_t)location.lines[0].function_id : 0;
+}
+
+/* Copy @name, cut with "..." between two characters of UTF-8. */
+static void copy_name(char *to, size_t size, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len < size) {
+		memcpy(to, name, len + 1);
+		return;
+	}
+	len = size - sizeof("...");
+	while (len && ((unsigned char)name[len] & 0xc0) == 0x80)
+		len--;
+	memcpy(to, name, len);
+	strcpy(to + len, "...");
 }
 
 static void add_entry(struct hot_entry *entries, size_t *cnt, size_t max, const char *name,
@@ -33,11 +48,7 @@ static void add_entry(struct hot_entry *entries, size_t *cnt, size_t max, const 
 	memmove(entries + at + 1, entries + at, (*cnt - at - 1) * sizeof(*entries));
 	entry = &entries[at];
 	entry->samples = samples;
-	if (strlen(name) < sizeof(entry->name))
-		snprintf(entry->name, sizeof(entry->name), "%s", name);
-	else
-		snprintf(entry->name, sizeof(entry->name), "%.*s...",
-			 (int)sizeof(entry->name) - 4, name);
+	copy_name(entry->name, sizeof(entry->name), name);
 }
 
 static bool is_note(const char *name)

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "profiler/base/cleanup.h"
 #include "profiler/pipeline/stacks.h"
-#include "proto/profile.h"
+#include "proto/profile_read.h"
 #include "symbolizer/symbolizer.h"
 
 #define PROFILE_BYTES_MAX (256u << 20)
@@ -25,6 +27,7 @@ void join_init(struct join *join, const struct session_config *config, uint64_t 
 			config->profile_bytes_max ? config->profile_bytes_max : PROFILE_BYTES_MAX,
 		.with_user = config->sampler.with_user,
 		.with_kernel = config->sampler.with_kernel,
+		.has_targets = !targets_is_everything(config->targets),
 	};
 	hashmap_init(&join->location_ids, sizeof(const struct location *), sizeof(int64_t));
 	hashmap_init(&join->processes, sizeof(struct task_key), 0);
@@ -46,6 +49,7 @@ int join_begin_window(struct join *join)
 	profile_freep(&join->profile);
 	join->report = (struct window_report){};
 	hashmap_clear(&join->processes);
+	hashmap_clear(&join->location_ids); /* ids of the last window's profile */
 	err = profile_new(&join->profile);
 	if (!err)
 		err = profile_add_sample_type(join->profile, "samples", "count");
@@ -239,6 +243,42 @@ static void add_comments(struct join *join)
 	}
 }
 
+/* Is @filename a program rather than a library or one of the kernel's pseudo files? */
+static bool is_program(const char *filename)
+{
+	return filename[0] == '/' && !strstr(filename, ".so");
+}
+
+/* The mapping that most samples have as the program below their libraries; 0 = none. */
+static int64_t find_main_mapping(const struct profile *profile)
+{
+	size_t cnt = profile_mapping_cnt(profile), id, i, best = 0;
+	_cleanup_free_ int64_t *samples = calloc(cnt + 1, sizeof(*samples));
+
+	for (id = 1; samples && id <= profile_sample_cnt(profile); id++) {
+		struct profile_sample_view sample;
+
+		profile_sample(profile, id, &sample);
+		for (i = sample.location_cnt; i-- > 0;) {
+			struct profile_location_view location;
+			struct profile_mapping mapping;
+
+			profile_location(profile, sample.locations[i], &location);
+			if (!location.mapping_id)
+				continue;
+			profile_mapping(profile, location.mapping_id, &mapping);
+			if (!is_program(mapping.filename))
+				continue;
+			samples[location.mapping_id] += sample.values[0];
+			break;
+		}
+	}
+	for (id = 1; samples && id <= cnt; id++)
+		if (samples[id] > samples[best])
+			best = id;
+	return (int64_t)best;
+}
+
 struct profile *join_end_window(struct join *join, uint64_t start_ns, uint64_t duration_ns)
 {
 	join->report.processes = join->processes.cnt;
@@ -248,5 +288,7 @@ struct profile *join_end_window(struct join *join, uint64_t start_ns, uint64_t d
 	join->report.duration_ns = duration_ns;
 	profile_set_time(join->profile, (int64_t)start_ns, (int64_t)duration_ns);
 	add_comments(join);
+	if (join->has_targets)
+		profile_set_main_mapping(join->profile, find_main_mapping(join->profile));
 	return TAKE_PTR(join->profile);
 }

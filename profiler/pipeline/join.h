@@ -25,7 +25,7 @@ struct join {
 	enum sampler_event event;
 	uint64_t period;
 	size_t profile_bytes_max;
-	bool with_user, with_kernel;
+	bool with_user, with_kernel, has_targets;
 	struct hashmap location_ids; /* const struct location * -> int64_t, of one epoch */
 	struct hashmap processes;    /* struct task_key with tid 0, of the window */
 	uint32_t epoch;		     /* being joined */

@@ -14,11 +14,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "profiler/base/cleanup.h"
 #include "profiler/base/clock.h"
 #include "profiler/base/err.h"
+#include "profiler/base/fileio.h"
+#include "profiler/base/strbuf.h"
 #include "profiler/collect/sideband.h"
 #include "profiler/pipeline/bodies.h"
 #include "profiler/pipeline/command.h"
@@ -31,6 +32,7 @@
 
 #define DRAIN_NS (100 * NS_PER_MS)
 #define SIDEBAND_RING_BYTES (128u << 10)
+#define RESCAN_NS NS_PER_SEC
 #define LATE_NS NS_PER_SEC /* how long after a flush older samples may still be named */
 
 struct session {
@@ -46,7 +48,8 @@ struct session {
 	struct bodies bodies;
 	struct join join;
 	struct hashmap exited; /* pid_t -> nothing: leaders that have exited, perhaps not the last */
-	uint64_t sideband_lost;
+	uint64_t sideband_lost, next_rescan_ns;
+	bool rescan_wanted;
 	uint64_t start_ns, window_start_ns, window_start_wall_ns; /* monotonic, UTC */
 	uint64_t next_flush_ns, next_window_ns, next_second_ns, last_flush_ns;
 };
@@ -148,9 +151,12 @@ static int apply_sideband(struct session *session)
 	lost = sideband_drain(session->sideband, monotonic_ns(), on_sideband, session);
 	if (lost < 0)
 		return (int)lost;
-	if (lost > 0) {
-		session->sideband_lost += (uint64_t)lost;
-		/* What the lost records said can still be read of the processes that live. */
+	session->sideband_lost += (uint64_t)lost;
+	session->rescan_wanted |= lost > 0;
+	/* What lost records said can still be read of the processes that live; not at each tick. */
+	if (session->rescan_wanted && monotonic_ns() >= session->next_rescan_ns) {
+		session->rescan_wanted = false;
+		session->next_rescan_ns = monotonic_ns() + RESCAN_NS;
 		symbolizer_scan(session->symbolizer, NULL);
 	}
 	return 0;
@@ -393,10 +399,22 @@ static void each_second(struct session *session, uint64_t now_ns)
 				     stacks_task_cnt(&session->stacks)));
 }
 
+/* The next end of a window: it is kept to the millisecond, not to the tick. */
+static uint64_t next_edge_ns(const struct session *session)
+{
+	uint64_t end_ns = session->config->duration_ns ?
+				  session->start_ns + session->config->duration_ns :
+				  0;
+
+	if (!end_ns || (session->next_window_ns && session->next_window_ns < end_ns))
+		return session->next_window_ns;
+	return end_ns;
+}
+
 static int loop(struct session *session)
 {
 	for (;;) {
-		int signal = watch_wait(&session->watch), err = 0;
+		int signal = watch_wait(&session->watch, next_edge_ns(session)), err = 0;
 		uint64_t now_ns = monotonic_ns();
 
 		if (ended(session, now_ns, signal))
@@ -418,18 +436,30 @@ static int loop(struct session *session)
 	return end_window(session, true);
 }
 
+/* VmHWM, because getrusage()'s ru_maxrss goes on from before our exec. */
+static uint64_t peak_rss_bytes(void)
+{
+	struct strbuf text = STRBUF_INIT;
+	uint64_t kib = 0;
+	const char *at;
+
+	if (read_path("/proc/self/status", 65536, &text) == 0 &&
+	    (at = strstr(text.text, "\nVmHWM:")))
+		kib = strtoull(at + strlen("\nVmHWM:"), NULL, 10);
+	strbuf_free(&text);
+	return kib << 10;
+}
+
 static void fill_result(struct session *session)
 {
 	struct session_result *result = session->result;
-	struct rusage usage;
 
 	sampler_cost(session->sampler, &result->cost);
 	result->cpu_cnt = sampler_cpu_cnt(session->sampler);
 	result->period = sampler_period(session->sampler);
 	result->kernel_hidden = symbolizer_kernel_hidden(session->symbolizer);
 	result->own_cpu_ns = process_cpu_ns();
-	if (getrusage(RUSAGE_SELF, &usage) == 0)
-		result->peak_rss_bytes = (uint64_t)usage.ru_maxrss * 1024;
+	result->peak_rss_bytes = peak_rss_bytes();
 	if (session->command.pid > 0)
 		command_reap(&session->command);
 	result->command_status = session->command.status;

@@ -88,7 +88,7 @@ const struct named_stack *stacks_find(const struct stacks *stacks, uint32_t epoc
 	const struct named_stack *stack = hashmap_get(&side->stacks, &id);
 
 	if (stack)
-		*ret_locations = side->pool + stack->first;
+		*ret_locations = stack->cnt ? side->pool + stack->first : NULL;
 	return stack;
 }
 

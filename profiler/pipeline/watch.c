@@ -2,6 +2,7 @@
 #include "profiler/pipeline/watch.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -78,13 +79,25 @@ static int read_signals(struct watch *watch)
 	return stop;
 }
 
-int watch_wait(struct watch *watch)
+/* Milliseconds until @until_ns, rounded up, for epoll_wait(); -1 = for ever. */
+static int timeout_ms(uint64_t until_ns)
+{
+	uint64_t now_ns = monotonic_ns();
+
+	if (!until_ns)
+		return -1;
+	if (until_ns <= now_ns)
+		return 0;
+	return (int)MIN((until_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS, (uint64_t)INT_MAX);
+}
+
+int watch_wait(struct watch *watch, uint64_t until_ns)
 {
 	struct epoll_event events[4];
 	uint64_t ticks;
 	int n, i, stop = 0;
 
-	n = epoll_wait(watch->epoll_fd, events, ARRAY_SIZE(events), -1);
+	n = epoll_wait(watch->epoll_fd, events, ARRAY_SIZE(events), timeout_ms(until_ns));
 	for (i = 0; i < n; i++) {
 		if (events[i].data.fd == watch->signal_fd)
 			stop = read_signals(watch);

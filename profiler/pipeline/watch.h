@@ -29,10 +29,10 @@ int watch_open(struct watch *watch, struct errmsg *err);
 int watch_start(struct watch *watch, uint64_t interval_ns, int extra_fd, struct errmsg *err);
 
 /**
- * watch_wait - sleep until the next tick, signal, or @extra_fd
+ * watch_wait - sleep until the next tick, signal, @extra_fd, or @until_ns (monotonic; 0 = none)
  * Returns the number of SIGINT or SIGTERM when one came, else 0.
  */
-int watch_wait(struct watch *watch);
+int watch_wait(struct watch *watch, uint64_t until_ns);
 
 /** watch_close - signals are as they were */
 void watch_close(struct watch *watch);

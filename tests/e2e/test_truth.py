@@ -52,7 +52,7 @@ def test_threads_have_names_and_shares(tool):
 
 def test_fork_tree_misses_no_child(tool):
     stacks = tool.record("-F", "999", "--", workload("forktree"), "10", "200")
-    # 200 x 10 ms + 20 x 10 ms at 999 Hz: 2,200 samples if none is missed.
+    # Each child spends 10 ms of CPU time: 220 x 10 ms at 999 Hz are 2,200 samples if none is missed.
     work = stacks.having("child_work") + stacks.having("grandchild_work")
     assert work > 0.93 * 2200, (work, stacks)
     sums = parse_sums(tool.last.stderr)
@@ -98,14 +98,14 @@ def test_leader_that_exited_leaves_named_threads(tool):
 def test_exec_by_a_thread_that_is_not_the_leader(tool):
     stacks = tool.record("-F", "199", "--", workload("exec_nonleader"), "1",
                          workload("split"), "2")
-    assert stacks.having("before_exec", "exec_nonleader") > 100, stacks
-    assert stacks.having("work_sixty", "split") > 100, stacks
+    assert stacks.share("before_exec", "exec_nonleader") > 0.9, stacks
+    assert stacks.share("work_sixty", "split") > 0.5, stacks
 
 
 @pytest.mark.parametrize("mode", [(), ("replace",)])
 def test_deleted_and_replaced_executables_are_named(tool, mode):
     stacks = tool.record("-F", "199", "--", workload("deleted"), "2", *mode)
-    assert stacks.having("deleted_work") > 300, stacks
+    assert stacks.having("deleted_work") > 0.8 * stacks.total() > 50, stacks
 
 
 def test_pid_reuse_is_not_confused(tool, start):

@@ -3,7 +3,7 @@
 #ifndef EBPFPROF_TESTS_SAME_PROFILE_H
 #define EBPFPROF_TESTS_SAME_PROFILE_H
 
-#include "proto/profile.h"
+#include "proto/profile_read.h"
 
 static inline void assert_same_text(const char *a, const char *b)
 {

@@ -1,127 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* symbolizer/binary: which file is behind a mapping, and what is kept of it. */
+/* symbolizer/binary: which file is behind a mapping, and what it says. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "profiler/base/cleanup.h"
-#include "profiler/base/fileio.h"
-#include "profiler/base/strbuf.h"
 #include "symbolizer/binary.h"
-#include "symbolizer/elf.h"
 #include "symbolizer/symtab.h"
-#include "tests/unit/fail_malloc.h"
-
-#define MANY (64u << 20)
-
-struct fixture {
-	char folder[64];
-	struct binary_cache *cache;
-};
-
-static int set_up(void **state)
-{
-	struct fixture *fixture = calloc(1, sizeof(*fixture));
-
-	strcpy(fixture->folder, "/tmp/test_binary.XXXXXX");
-	if (!mkdtemp(fixture->folder) ||
-	    binary_cache_new("/proc", MANY, 64, &fixture->cache) < 0)
-		return -1;
-	*state = fixture;
-	alarm(60); /* nothing here may block */
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *fixture = *state;
-	char command[128];
-
-	binary_cache_free(fixture->cache);
-	snprintf(command, sizeof(command), "rm -rf %s", fixture->folder);
-	if (system(command) != 0)
-		return -1;
-	free(fixture);
-	return 0;
-}
-
-static void renew_cache(struct fixture *fixture, const char *proc_root, size_t symbol_bytes,
-			unsigned int fd_max)
-{
-	binary_cache_free(fixture->cache);
-	assert_int_equal(binary_cache_new(proc_root, symbol_bytes, fd_max, &fixture->cache), 0);
-}
-
-/* FOLDER/NAME, in one of some buffers that take turns */
-static const char *at(const struct fixture *fixture, const char *name)
-{
-	static char paths[8][256];
-	static unsigned int next;
-	char *path = paths[next++ % 8];
-
-	snprintf(path, 256, "%s/%s", fixture->folder, name);
-	return path;
-}
-
-static void copy_file(const char *from, const char *to)
-{
-	_cleanup_close_ int fd = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
-	struct strbuf bytes = STRBUF_INIT;
-
-	assert_true(fd >= 0);
-	assert_int_equal(read_path(from, MANY, &bytes), 0);
-	assert_int_equal(write_all(fd, bytes.text, bytes.len), 0);
-	strbuf_free(&bytes);
-}
-
-/* As /proc/PID/maps would tell of it. */
-static struct binary_request by_inode(const char *path)
-{
-	struct binary_request request = { .path = path };
-	struct stat st;
-
-	assert_int_equal(stat(path, &st), 0);
-	request.major = major(st.st_dev);
-	request.minor = minor(st.st_dev);
-	request.inode = st.st_ino;
-	return request;
-}
-
-/* As an mmap record would tell of it. */
-static struct binary_request by_build_id(const char *path)
-{
-	struct binary_request request = { .path = path };
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct elf_file *elf;
-
-	assert_int_equal(elf_file_open(fd, &elf, NULL), 0);
-	request.build_id = *elf_file_build_id(elf);
-	assert_true(request.build_id.len);
-	elf_file_close(elf);
-	return request;
-}
-
-static struct binary *get(struct fixture *fixture, struct binary_request request)
-{
-	struct binary *binary = binary_get(fixture->cache, &request);
-
-	assert_non_null(binary);
-	return binary;
-}
+#include "tests/unit/binary_fixture.h"
 
 static void check_unreadable(struct binary *binary)
 {
@@ -134,23 +31,6 @@ static void check_unreadable(struct binary *binary)
 	assert_int_equal(address, 0x1234);
 	assert_true(start <= address && address < limit);
 	assert_false(binary_find_symbol(binary, 0x1234, &symbol));
-}
-
-static uint64_t entry_of(const char *path)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	Elf64_Ehdr header;
-
-	assert_int_equal(pread_full(fd, &header, sizeof(header), 0), sizeof(header));
-	return header.e_entry;
-}
-
-/* Even a stripped program has a symbol where it begins. */
-static bool is_named(struct binary *binary, const char *path)
-{
-	struct symbol symbol;
-
-	return binary_find_symbol(binary, entry_of(path), &symbol) && symbol.name[0];
 }
 
 /* A child that maps @path executable, until it is killed. */
@@ -192,8 +72,7 @@ static void skip_without_map_files(const struct binary_request *request)
 	snprintf(link, sizeof(link), "/proc/%d/map_files/%lx-%lx", request->tgid,
 		 (unsigned long)request->map_start, (unsigned long)request->map_end);
 	if (readlink(link, target, sizeof(target)) < 0) {
-		print_message("skipped: /proc/PID/map_files cannot be read: %s\n",
-			      strerror(errno));
+		print_message("skipped: /proc/PID/map_files cannot be read: %s\n", strerror(errno));
 		stop(request->tgid);
 		skip();
 	}
@@ -360,92 +239,6 @@ static void test_segment_of_the_entry_point_holds_it(void **state)
 	binary_put(binary);
 }
 
-static void test_fd_budget_closes_and_opens_again(void **state)
-{
-	static const char *const programs[] = { "/bin/ls", "/bin/cat", "/bin/cp", "/bin/mv",
-						"/bin/rm" };
-	struct fixture *fixture = *state;
-	struct binary *binaries[ARRAY_SIZE(programs)];
-	size_t i, round;
-
-	renew_cache(fixture, "/proc", 1, 2);
-	for (i = 0; i < ARRAY_SIZE(programs); i++) {
-		binaries[i] = get(fixture, by_inode(programs[i]));
-		assert_in_range(binary_cache_open_files(fixture->cache), 1, 2);
-	}
-	for (round = 0; round < 2; round++) {
-		for (i = 0; i < ARRAY_SIZE(programs); i++) {
-			assert_true(is_named(binaries[i], programs[i]));
-			assert_in_range(binary_cache_open_files(fixture->cache), 1, 2);
-		}
-	}
-	for (i = 0; i < ARRAY_SIZE(programs); i++) {
-		struct binary *again = get(fixture, by_inode(programs[i]));
-
-		assert_ptr_equal(again, binaries[i]);
-		binary_put(again);
-		binary_put(binaries[i]);
-	}
-}
-
-static void test_file_replaced_while_closed_gives_no_names(void **state)
-{
-	struct fixture *fixture = *state;
-	struct binary *prog, *other;
-
-	renew_cache(fixture, "/proc", MANY, 1);
-	copy_file("/bin/ls", at(fixture, "prog"));
-	copy_file("/bin/cat", at(fixture, "new"));
-	prog = get(fixture, by_inode(at(fixture, "prog")));
-	other = get(fixture, by_inode("/bin/cp"));
-	assert_int_equal(rename(at(fixture, "new"), at(fixture, "prog")), 0);
-	assert_false(is_named(prog, "/bin/ls"));
-	assert_string_equal(binary_symbol_source(prog), "unreadable: replaced by another file");
-	binary_put(prog);
-	binary_put(other);
-}
-
-static void test_reused_inode_is_another_binary(void **state)
-{
-	struct fixture *fixture = *state;
-	struct binary *first, *second, *other;
-
-	renew_cache(fixture, "/proc", MANY, 1);
-	copy_file("/bin/ls", at(fixture, "prog"));
-	first = get(fixture, by_inode(at(fixture, "prog")));
-	other = get(fixture, by_inode("/bin/cp")); /* closes the first */
-	copy_file("/bin/cat", at(fixture, "prog"));
-	second = get(fixture, by_inode(at(fixture, "prog")));
-	assert_ptr_not_equal(first, second);
-	assert_string_not_equal(binary_build_id(first), binary_build_id(second));
-	binary_put(first);
-	binary_put(second);
-	binary_put(other);
-}
-
-static void test_symbol_budget_drops_and_reads_again(void **state)
-{
-	struct fixture *fixture = *state;
-	struct binary *ls, *cp;
-	size_t before, one;
-
-	renew_cache(fixture, "/proc", 1, 16);
-	ls = get(fixture, by_inode("/bin/ls"));
-	cp = get(fixture, by_inode("/bin/cp"));
-	before = binary_cache_bytes(fixture->cache);
-	assert_string_equal(binary_symbol_source(ls), "not read");
-	assert_true(is_named(ls, "/bin/ls"));
-	assert_string_equal(binary_symbol_source(ls), "symtab");
-	one = binary_cache_bytes(fixture->cache) - before;
-	assert_true(one > 0);
-	assert_true(is_named(cp, "/bin/cp"));
-	assert_true(binary_cache_bytes(fixture->cache) < before + 2 * one + 4096);
-	assert_true(is_named(ls, "/bin/ls"));
-	assert_int_equal(binary_cache_bytes(fixture->cache), before + one);
-	binary_put(ls);
-	binary_put(cp);
-}
-
 /* A tree like that of /proc for one process whose root is FOLDER/proc/77/root. */
 static void make_fake_proc(struct fixture *fixture)
 {
@@ -529,76 +322,6 @@ static void test_vdso_is_read_from_our_own_memory(void **state)
 	binary_put(vdso);
 }
 
-static void test_binaries_without_reference_are_bounded(void **state)
-{
-	struct fixture *fixture = *state;
-	unsigned int i;
-	char path[64];
-
-	for (i = 0; i < 5000; i++) {
-		struct binary_request request = { .path = path };
-
-		snprintf(path, sizeof(path), "/nonexistent/%u", i);
-		binary_put(get(fixture, request));
-	}
-	assert_true(binary_cache_bytes(fixture->cache) < 600 * 1024);
-}
-
-static void test_many_names_of_one_file_are_bounded(void **state)
-{
-	struct fixture *fixture = *state;
-	struct binary_request request = by_build_id("/bin/ls");
-	struct binary *binary = get(fixture, request);
-	unsigned int i;
-
-	for (i = 0; i < 100; i++) { /* as many containers with a copy each */
-		char name[16];
-
-		snprintf(name, sizeof(name), "copy%u", i);
-		copy_file("/bin/ls", at(fixture, name));
-		assert_ptr_equal(get(fixture, by_inode(at(fixture, name))), binary);
-		binary_put(binary);
-	}
-	assert_ptr_equal(get(fixture, request), binary);
-	binary_put(binary);
-	binary_put(binary);
-}
-
-static void test_survives_each_failed_allocation(void **state)
-{
-	struct fixture *fixture = *state;
-	struct binary_request requests[] = {
-		by_inode("/bin/ls"), by_build_id("/bin/cat"), { .path = "/nonexistent" },
-	};
-	bool hit = true;
-	long n;
-
-	for (n = 1; hit; n++) {
-		struct binary_cache *cache = NULL;
-		struct symbol symbol;
-		size_t i;
-
-		fail_malloc_at(n);
-		if (binary_cache_new(fixture->folder, 1, 1, &cache) == 0) {
-			for (i = 0; i < ARRAY_SIZE(requests); i++) {
-				struct binary *binary = binary_get(cache, &requests[i]);
-
-				if (!binary)
-					continue;
-				binary_find_symbol(binary, 0x4000, &symbol);
-				binary_put(binary);
-			}
-			if (binary_get_vdso(cache))
-				binary_put(binary_get_vdso(cache));
-		}
-		hit = fail_malloc_hit();
-		binary_cache_free(cache);
-	}
-	assert_true(n > 20);
-}
-
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -610,16 +333,9 @@ int main(void)
 		IN_FOLDER(test_what_is_no_regular_file_is_unreadable),
 		IN_FOLDER(test_file_that_is_no_elf_has_offsets_only),
 		IN_FOLDER(test_segment_of_the_entry_point_holds_it),
-		IN_FOLDER(test_fd_budget_closes_and_opens_again),
-		IN_FOLDER(test_file_replaced_while_closed_gives_no_names),
-		IN_FOLDER(test_reused_inode_is_another_binary),
-		IN_FOLDER(test_symbol_budget_drops_and_reads_again),
 		IN_FOLDER(test_link_in_a_root_cannot_lead_out_of_it),
 		IN_FOLDER(test_map_files_link_of_a_later_mapping_is_refused),
 		IN_FOLDER(test_vdso_is_read_from_our_own_memory),
-		IN_FOLDER(test_binaries_without_reference_are_bounded),
-		IN_FOLDER(test_many_names_of_one_file_are_bounded),
-		IN_FOLDER(test_survives_each_failed_allocation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

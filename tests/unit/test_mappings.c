@@ -335,8 +335,8 @@ static void check_model(const struct mappings *list, const struct model *model, 
 	unsigned int i;
 
 	for (i = 0; i < 200; i++) {
-		uint64_t address = (uint64_t)(next_random() % (MODEL_PAGES + 2)) * PAGE +
-				   next_random() % PAGE;
+		uint64_t address =
+			(uint64_t)(next_random() % (MODEL_PAGES + 2)) * PAGE + next_random() % PAGE;
 		uint64_t time_ns = from_ns + next_random() % (to_ns - from_ns + 1);
 
 		check_same_code(mappings_find(list, address, time_ns),

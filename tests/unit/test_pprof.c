@@ -17,7 +17,7 @@
 #include "profiler/base/fileio.h"
 #include "profiler/base/strbuf.h"
 #include "proto/pprof.h"
-#include "proto/profile.h"
+#include "proto/profile_read.h"
 #include "tests/unit/fail_malloc.h"
 #include "tests/unit/sample_profile.h"
 #include "tests/unit/same_profile.h"

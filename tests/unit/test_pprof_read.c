@@ -13,7 +13,7 @@
 #include "profiler/base/cleanup.h"
 #include "profiler/base/err.h"
 #include "proto/pprof.h"
-#include "proto/profile.h"
+#include "proto/profile_read.h"
 #include "tests/unit/sample_profile.h"
 
 /* A small good message, for tests to spoil one thing of. */

@@ -10,7 +10,7 @@
 
 #include "profiler/base/cleanup.h"
 #include "proto/intern.h"
-#include "proto/profile.h"
+#include "proto/profile_read.h"
 #include "tests/unit/fail_malloc.h"
 #include "tests/unit/sample_profile.h"
 #include "tests/unit/same_profile.h"
