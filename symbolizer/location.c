@@ -33,7 +33,7 @@ struct name {
 };
 
 struct mapping_key {
-	uint64_t owner, start, offset;
+	uint64_t owner, start, limit, offset;
 };
 
 struct shared_mapping {
@@ -157,9 +157,7 @@ static struct shared_mapping *make_mapping(const struct mapping_key *key,
 static struct shared_mapping *get_mapping(struct location_store *store, uint64_t owner,
 					  const struct location_mapping *mapping)
 {
-	struct mapping_key key = { .owner = owner,
-				   .start = mapping->start,
-				   .offset = mapping->offset };
+	struct mapping_key key = { owner, mapping->start, mapping->limit, mapping->offset };
 	struct shared_mapping **slot, *shared;
 	bool is_new;
 

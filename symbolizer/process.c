@@ -386,7 +386,7 @@ static int find_mapper(struct process_table *table, pid_t tgid, uint64_t time_ns
 		process = process_find(table, tgid, time_ns);
 	if (!process)
 		return add_image(table, tgid, 0, false, table->empty, ret);
-	if (process == find_newest(table, tgid))
+	if (process == find_newest(table, tgid) && process->end_ns < time_ns)
 		process->end_ns = ALIVE; /* it had not ended: only its leader had */
 	*ret = process;
 	return 0;

@@ -92,8 +92,8 @@ static int parse_seconds(const struct opt *opt, const char *value, uint64_t *ret
 	char *end;
 
 	seconds = strtod(value, &end);
-	if (end == value || *end || value[strspn(value, "0123456789.eE+-")] ||
-	    !isfinite(seconds) || seconds < 0.001 || seconds > 1e9)
+	if (end == value || *end || value[strspn(value, "0123456789.eE+-")] || !isfinite(seconds) ||
+	    seconds < 0.001 || seconds > 1e9)
 		return err_say(err, -EINVAL, "--%s '%s': not a number of seconds, 0.001 or more",
 			       opt->long_name, value);
 	*ret = (uint64_t)(seconds * NS_PER_SEC + 0.5);
@@ -114,8 +114,7 @@ static int parse_bytes(const struct opt *opt, const char *value, size_t *ret, st
 		shift = 10 * ((unsigned int)(unit - units) / 2 + 1);
 		end++;
 	}
-	if (errno || *end || !begins_with_digit(value) || !number ||
-	    number > 1ull << 40 >> shift)
+	if (errno || *end || !begins_with_digit(value) || !number || number > 1ull << 40 >> shift)
 		return err_say(err, -EINVAL, "--%s '%s': not a size such as 512K, 16M or 1G",
 			       opt->long_name, value);
 	*ret = (size_t)number << shift;

@@ -129,8 +129,8 @@ static int print_window(void *context, struct profile *profile, const struct win
 	struct folded *folded = context;
 
 	(void)report;
-	hot_find(profile, &folded->hot);
-	return write_stdout(folded, profile, err);
+	hot_find(owned, &folded->hot);
+	return write_stdout(folded, owned, err);
 }
 
 static int fold_live(struct folded *folded, const struct opt_rest *rest)

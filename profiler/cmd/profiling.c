@@ -36,7 +36,7 @@ static int opt_cgroup(void *config, const char *value, struct errmsg *err)
 }
 
 const struct opt profiling_opts[] = {
-	{ OPT_SET, 'a', "all", NULL, "the whole machine (the default)", FIELD(all) },
+	{ OPT_SET, 'a', "all", NULL, "the whole machine: the default, other targets\nnarrow it", FIELD(all) },
 	{ OPT_CALL, 'p', "pid", "PID[,PID]", "these processes and the children they fork",
 	  .call = opt_pids },
 	{ OPT_CALL, 't', "tid", "TID[,TID]", "these threads", .call = opt_tids },
@@ -104,8 +104,6 @@ static int check_options(const struct profiling *profiling, const struct opt_res
 	if (strcmp(profiling->event, "cpu") != 0 && strcmp(profiling->event, "cycles") != 0)
 		return err_say(err, -EINVAL, "--event '%s': not one of cpu, cycles",
 			       profiling->event);
-	if (profiling->all && (!targets_is_everything(&profiling->targets)))
-		return err_say(err, -EINVAL, "-a is the whole machine: it goes with no other target");
 	if (profiling->ring_bytes &&
 	    (!is_power_of_two(profiling->ring_bytes) || profiling->ring_bytes < 4096 ||
 	     profiling->ring_bytes > 1u << 30))

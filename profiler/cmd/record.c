@@ -124,8 +124,8 @@ static int save_window(void *context, struct profile *profile, const struct wind
 		return err_set(err, -ENOMEM, "cannot write '%s'", record->output);
 	free(record->last_path);
 	record->last_path = path;
-	hot_find(profile, &record->hot);
-	code = profile_save(profile, record->format, NULL, path, err);
+	hot_find(owned, &record->hot);
+	code = profile_save(owned, record->format, NULL, path, err);
 	if (code)
 		return code;
 	record->files++;

@@ -44,8 +44,9 @@ int targets_add_pids(struct targets *targets, const char *list, bool threads, st
 		id = strtoul(at, &end, 10);
 		if (errno || end == at || *at < '0' || *at > '9' || id == 0 || id > 4194304 ||
 		    (*end && *end != ','))
-			return err_say(err, -EINVAL, "%s '%s': not a list of numbers such as 4711,4712",
-				       option, list);
+			return err_say(err, -EINVAL,
+				       "%s '%s': not a list of numbers such as 4711,4712", option,
+				       list);
 		if (*cnt >= TARGET_LIST_MAX)
 			return err_say(err, -EINVAL, "%s: more than %d", option, TARGET_LIST_MAX);
 		code = add_pid(ids, cnt, (pid_t)id);
@@ -103,8 +104,8 @@ static char *cgroup2_mount(void)
 	if (read_path("/proc/self/mounts", 4u << 20, &mounts) == 0) {
 		for (line = strtok_r(mounts.text, "\n", &rest); line && !found;
 		     line = strtok_r(NULL, "\n", &rest)) {
-			char *where = strchr(line, ' '), *type = where ? strchr(where + 1, ' ') :
-									 NULL;
+			char *where = strchr(line, ' '),
+			     *type = where ? strchr(where + 1, ' ') : NULL;
 
 			if (!type || strncmp(type + 1, "cgroup2 ", 8) != 0)
 				continue;
@@ -119,7 +120,7 @@ static char *cgroup2_mount(void)
 
 static int check_cgroup_fd(int fd, const char *path, struct errmsg *err)
 {
-	struct statfs fs;
+	struct statfs fs = {};
 
 	if (fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC)
 		return 0;
@@ -128,8 +129,10 @@ static int check_cgroup_fd(int fd, const char *path, struct errmsg *err)
 			       "--cgroup '%s': this is a cgroup v1 hierarchy; name a cgroup v2 "
 			       "directory (mount | grep cgroup2)",
 			       path);
-	return err_say(err, -ENOTSUP, "--cgroup '%s': not a cgroup v2 directory; see "
-				      "mount | grep cgroup2", path);
+	return err_say(err, -ENOTSUP,
+		       "--cgroup '%s': not a cgroup v2 directory; see "
+		       "mount | grep cgroup2",
+		       path);
 }
 
 int targets_add_cgroup(struct targets *targets, const char *path, struct errmsg *err)
@@ -138,6 +141,8 @@ int targets_add_cgroup(struct targets *targets, const char *path, struct errmsg 
 	_cleanup_close_ int fd = -1;
 	int code;
 
+	if (!*path) /* an unset variable in a script: not the whole hierarchy */
+		return err_say(err, -EINVAL, "--cgroup '': name a cgroup v2 directory");
 	if (targets->cgroup_cnt >= TARGET_CGROUPS_MAX)
 		return err_say(err, -EINVAL, "--cgroup: more than %d", TARGET_CGROUPS_MAX);
 	if (*path == '/')
@@ -146,8 +151,10 @@ int targets_add_cgroup(struct targets *targets, const char *path, struct errmsg 
 		/* Relative to the mount; "/x" too, as /proc/PID/cgroup writes it. */
 		mount = cgroup2_mount();
 		if (!mount)
-			return err_say(err, -ENOENT, "--cgroup '%s': no cgroup v2 is mounted; "
-				       "mount -t cgroup2 none /sys/fs/cgroup", path);
+			return err_say(err, -ENOENT,
+				       "--cgroup '%s': no cgroup v2 is mounted; "
+				       "mount -t cgroup2 none /sys/fs/cgroup",
+				       path);
 		if (asprintf(&joined, "%s/%s", mount, path) < 0)
 			return err_set(err, -ENOMEM, "--cgroup '%s'", path);
 		fd = open(joined, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -172,16 +179,22 @@ int targets_check(const struct targets *targets, struct errmsg *err)
 		pid_t pid = targets->pids[i], tgid = proc_stat_tgid(pid);
 
 		if (!tgid || !proc_stat_is_running(tgid))
-			return err_say(err, -ESRCH, "no process %d: it has ended or never was; "
-				       "see ps -e", pid);
+			return err_say(err, -ESRCH,
+				       "no process %d: it has ended or never was; "
+				       "see ps -e",
+				       pid);
 		if (tgid != pid)
-			return err_say(err, -ESRCH, "no process %d: it is a thread of process %d; "
-				       "use -p %d, or -t %d for the thread", pid, tgid, tgid, pid);
+			return err_say(err, -ESRCH,
+				       "no process %d: it is a thread of process %d; "
+				       "use -p %d, or -t %d for the thread",
+				       pid, tgid, tgid, pid);
 	}
 	for (i = 0; i < targets->tid_cnt; i++)
 		if (!proc_stat_is_running(targets->tids[i]))
-			return err_say(err, -ESRCH, "no thread %d: it has ended or never was; "
-				       "see ps -eL", targets->tids[i]);
+			return err_say(err, -ESRCH,
+				       "no thread %d: it has ended or never was; "
+				       "see ps -eL",
+				       targets->tids[i]);
 	return 0;
 }
 

@@ -9,15 +9,14 @@ struct errmsg;
 struct targets;
 
 /** targets_add_pids - "4711,4712": numbers only; whether they exist is targets_check()'s */
-int targets_add_pids(struct targets *targets, const char *list, bool threads,
-		     struct errmsg *err);
+int targets_add_pids(struct targets *targets, const char *list, bool threads, struct errmsg *err);
 
 /** targets_add_comm - a process name; longer than 15 bytes: cut, said on stderr */
 int targets_add_comm(struct targets *targets, const char *name, struct errmsg *err);
 
 /**
  * targets_add_cgroup - a cgroup v2 directory, absolute or relative to the mount
- * Errors: -ENOENT no such group, or no cgroup v2 mount; -ENOTSUP a v1 directory.
+ * Errors: -EINVAL no name; -ENOENT no such group, or no cgroup v2 mount; -ENOTSUP a v1 directory.
  */
 int targets_add_cgroup(struct targets *targets, const char *path, struct errmsg *err);
 

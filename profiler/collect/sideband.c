@@ -94,8 +94,8 @@ static int open_ring(struct sideband *sideband, unsigned int cpu, struct cpu_rin
 
 static int add_ring(struct sideband *sideband, unsigned int cpu)
 {
-	struct cpu_ring *rings = realloc(sideband->rings,
-					 (sideband->ring_cnt + 1) * sizeof(*rings));
+	struct cpu_ring *rings =
+		realloc(sideband->rings, (sideband->ring_cnt + 1) * sizeof(*rings));
 	int code;
 
 	if (!rings)

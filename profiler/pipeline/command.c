@@ -40,9 +40,9 @@ static _Noreturn void child_run(const struct child *child)
 int command_start(char **argv, const sigset_t *signals, bool stdout_to_stderr,
 		  struct command_process *ret, struct errmsg *err)
 {
-	struct child child = {
-		.argv = argv, .signals = signals, .stdout_to_stderr = stdout_to_stderr
-	};
+	struct child child = { .argv = argv,
+			       .signals = signals,
+			       .stdout_to_stderr = stdout_to_stderr };
 	struct sigaction by_default = { .sa_handler = SIG_DFL };
 	int go[2], answer[2];
 	pid_t pid;
@@ -66,18 +66,20 @@ int command_start(char **argv, const sigset_t *signals, bool stdout_to_stderr,
 		child.answer_fd = answer[1];
 		child_run(&child);
 	}
-	close(go[0]);
 	close(answer[1]);
 	if (pid < 0) {
 		int code = -errno;
 
+		close(go[0]);
 		close(go[1]);
 		close(answer[0]);
 		return err_set(err, code, "cannot start '%s'", argv[0]);
 	}
-	*ret = (struct command_process){
-		.pid = pid, .go_fd = go[1], .answer_fd = answer[0], .status = -1
-	};
+	*ret = (struct command_process){ .pid = pid,
+					 .go_fd = go[1],
+					 .go_read_fd = go[0],
+					 .answer_fd = answer[0],
+					 .status = -1 };
 	return 0;
 }
 
@@ -89,6 +91,7 @@ int command_exec(struct command_process *command, const char *name, struct errms
 	if (write(command->go_fd, "g", 1) != 1)
 		return err_set(err, -errno, "cannot start '%s'", name);
 	close(fd_take(&command->go_fd));
+	close(fd_take(&command->go_read_fd));
 	do {
 		n = read(command->answer_fd, &code, sizeof(code));
 	} while (n < 0 && errno == EINTR);
@@ -124,8 +127,9 @@ void command_discard(struct command_process *command)
 
 	/* A child that still waits reads the end of its pipe and goes. */
 	fd_closep(&command->go_fd);
+	fd_closep(&command->go_read_fd);
 	fd_closep(&command->answer_fd);
 	if (waits && command->pid > 0)
 		waitpid(command->pid, NULL, 0);
-	command->go_fd = command->answer_fd = -1;
+	command->go_fd = command->go_read_fd = command->answer_fd = -1;
 }

@@ -11,14 +11,15 @@ struct errmsg;
 
 struct command_process {
 	pid_t pid;
-	int go_fd;     /* writing lets it exec */
-	int answer_fd; /* its errno if exec fails, EOF if it worked */
-	int status;    /* as a shell has it; -1 = still running */
+	int go_fd;	/* writing lets it exec */
+	int go_read_fd; /* kept, so that writing to a child that was killed is no SIGPIPE */
+	int answer_fd;	/* its errno if exec fails, EOF if it worked */
+	int status;	/* as a shell has it; -1 = still running */
 };
 
 #define COMMAND_PROCESS_INIT                                                                       \
 	{                                                                                          \
-		.pid = -1, .go_fd = -1, .answer_fd = -1, .status = -1                              \
+		.pid = -1, .go_fd = -1, .go_read_fd = -1, .answer_fd = -1, .status = -1            \
 	}
 
 /**

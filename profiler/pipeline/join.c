@@ -23,8 +23,8 @@ void join_init(struct join *join, const struct session_config *config, uint64_t 
 		.symbolizer = symbolizer,
 		.event = config->sampler.event,
 		.period = period,
-		.profile_bytes_max =
-			config->profile_bytes_max ? config->profile_bytes_max : PROFILE_BYTES_MAX,
+		.profile_bytes_max = config->profile_bytes_max ? config->profile_bytes_max :
+								 PROFILE_BYTES_MAX,
 		.with_user = config->sampler.with_user,
 		.with_kernel = config->sampler.with_kernel,
 		.has_targets = !targets_is_everything(config->targets),
@@ -124,8 +124,8 @@ static int64_t note_id(struct join *join, const char *text)
 }
 
 /* Append the ids of stack @id; returns how many, or -errno. */
-static int64_t add_stack(struct join *join, uint64_t id, uint64_t samples, bool user,
-			 bool *lost, int64_t *ret_ids)
+static int64_t add_stack(struct join *join, uint64_t id, uint64_t samples, bool user, bool *lost,
+			 int64_t *ret_ids)
 {
 	struct stack_quality *quality = &join->report.quality;
 	const struct location *const *locations;
@@ -186,8 +186,8 @@ static size_t add_labels(struct join *join, const struct sample_key *key,
 {
 	labels[0] = (struct profile_label){ .key = "process",
 					    .str = names ? names->leader_comm : "[unknown]" };
-	labels[1] = (struct profile_label){ .key = "thread",
-					    .str = names ? names->comm : "[unknown]" };
+	labels[1] =
+		(struct profile_label){ .key = "thread", .str = names ? names->comm : "[unknown]" };
 	labels[2] = (struct profile_label){ .key = "pid", .num = key->tgid, .unit = "pid" };
 	labels[3] = (struct profile_label){ .key = "tid", .num = key->tid, .unit = "tid" };
 	if (profile_bytes(join->profile) <= join->profile_bytes_max)
@@ -208,8 +208,8 @@ int join_count(void *context, const struct sample_key *key, uint64_t value)
 	struct join *join = context;
 	size_t label_cnt;
 
-	label_cnt = add_labels(join, key, stacks_find_task(join->stacks, join->epoch, &task),
-			       labels);
+	label_cnt =
+		add_labels(join, key, stacks_find_task(join->stacks, join->epoch, &task), labels);
 	if (label_cnt < 4)
 		join->report.without_labels += value;
 	cnt = add_stacks(join, key, value, ids);
@@ -243,10 +243,22 @@ static void add_comments(struct join *join)
 	}
 }
 
-/* Is @filename a program rather than a library or one of the kernel's pseudo files? */
+/*
+ * Is @filename a program rather than a library ("libx.so", "libx.so.1", "libx.so (deleted)") or
+ * one of the kernel's pseudo files?
+ */
 static bool is_program(const char *filename)
 {
-	return filename[0] == '/' && !strstr(filename, ".so");
+	const char *at = strrchr(filename, '/');
+
+	if (filename[0] != '/')
+		return false;
+	while ((at = strstr(at, ".so"))) {
+		at += strlen(".so");
+		if (*at == '\0' || *at == '.' || *at == ' ')
+			return false;
+	}
+	return true;
 }
 
 /* The mapping that most samples have as the program below their libraries; 0 = none. */

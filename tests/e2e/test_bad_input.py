@@ -48,7 +48,7 @@ def test_no_such_cgroup(tool):
     ["-p", "1,"], ["-p", "abc"], ["-p", "-1"], ["-p", "0"], ["-p", "99999999999"],
     ["--nonsense"], ["-Z"], ["-F"], ["-e", "branches"], ["--user", "--kernel"],
     ["--ring-size", "5000"], ["--map-entries", "1"], ["-o", "x.txt"], ["-o", "x.pb.gz.bak"],
-    ["--format", "svg"], ["--every", "1"], ["-a", "-p", "1"], ["--"], ["-c", ""],
+    ["--format", "svg"], ["--every", "1"], ["--every", "0.5", "-o", "x%T.pb.gz"], ["--"], ["-c", ""],
 ])
 def test_wrong_options_are_usage_errors(tool, args):
     tool.fails("record", *args, status=2, says="see 'ebpfprof help record'")

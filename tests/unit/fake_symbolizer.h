@@ -35,13 +35,8 @@ struct fake_location {
 	struct fake_location *next;
 	uint64_t ip; /* 0 = a note */
 	char name[320];
-	struct location location;
-	struct location_line lines[FAKE_LINES]; /* of location: its flexible array */
+	struct location *location; /* behind this struct, with room for FAKE_LINES */
 };
-
-_Static_assert(offsetof(struct fake_location, lines) ==
-		       offsetof(struct fake_location, location) + offsetof(struct location, lines),
-	       "a location's lines lie behind it");
 
 struct symbolizer {
 	struct fake_location *first;
@@ -79,21 +74,23 @@ static inline struct location *fake_place(struct symbolizer *fake, uint64_t ip, 
 	struct fake_location *at = fake_find(fake, ip, name);
 
 	if (at)
-		return &at->location;
-	at = calloc(1, sizeof(*at));
+		return at->location;
+	at = calloc(1, sizeof(*at) + sizeof(*at->location) +
+			       FAKE_LINES * sizeof(at->location->lines[0]));
 	if (!at)
 		return NULL;
 	at->ip = ip;
 	snprintf(at->name, sizeof(at->name), "%s", name);
-	at->location.mapping = mapping;
-	at->location.address = ip;
-	at->location.kind = kind;
-	at->location.named = kind != LOCATION_UNKNOWN && kind != LOCATION_NOTE;
-	at->location.line_cnt = 1;
-	at->lines[0].function = at->lines[0].system_name = at->name;
+	at->location = (struct location *)(at + 1);
+	at->location->mapping = mapping;
+	at->location->address = ip;
+	at->location->kind = kind;
+	at->location->named = kind != LOCATION_UNKNOWN && kind != LOCATION_NOTE;
+	at->location->line_cnt = 1;
+	at->location->lines[0].function = at->location->lines[0].system_name = at->name;
 	at->next = fake->first;
 	fake->first = at;
-	return &at->location;
+	return at->location;
 }
 
 static inline const struct location *fake_answer(struct symbolizer *fake,
@@ -117,15 +114,16 @@ struct process *symbolizer_process(struct symbolizer *fake, pid_t tgid, uint64_t
 const struct location *symbolizer_user(struct symbolizer *fake, struct process *process,
 				       uint64_t time_ns, uint64_t ip, bool return_address)
 {
-	return fake_answer(fake, &(struct fake_call){ .ip = ip, .time_ns = time_ns,
+	return fake_answer(fake, &(struct fake_call){ .ip = ip,
+						      .time_ns = time_ns,
 						      .return_address = return_address,
 						      .process = process });
 }
 
-const struct location *symbolizer_kernel(struct symbolizer *fake, uint64_t ip,
-					 bool return_address)
+const struct location *symbolizer_kernel(struct symbolizer *fake, uint64_t ip, bool return_address)
 {
-	return fake_answer(fake, &(struct fake_call){ .ip = ip, .kernel = true,
+	return fake_answer(fake, &(struct fake_call){ .ip = ip,
+						      .kernel = true,
 						      .return_address = return_address });
 }
 

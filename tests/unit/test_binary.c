@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,6 +43,7 @@ static pid_t start_mapper(const char *path, struct binary_request *request)
 	assert_int_equal(pipe(ready), 0);
 	pid = fork();
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		int fd = open(path, O_RDONLY);
 		void *mapped = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
 
@@ -67,12 +69,14 @@ static void stop(pid_t pid)
 
 static void skip_without_map_files(const struct binary_request *request)
 {
-	char link[128], target[256];
+	_cleanup_close_ int fd = -1;
+	char link[128];
 
 	snprintf(link, sizeof(link), "/proc/%d/map_files/%lx-%lx", request->tgid,
 		 (unsigned long)request->map_start, (unsigned long)request->map_end);
-	if (readlink(link, target, sizeof(target)) < 0) {
-		print_message("skipped: /proc/PID/map_files cannot be read: %s\n", strerror(errno));
+	fd = open(link, O_PATH | O_CLOEXEC);
+	if (fd < 0) {
+		print_message("skipped: cannot follow /proc/PID/map_files: %s\n", strerror(errno));
 		stop(request->tgid);
 		skip();
 	}

@@ -32,8 +32,7 @@ static int add_body(struct bodies *bodies, uint64_t id, uint16_t frame_cnt)
 	return bodies_add(bodies, body);
 }
 
-static void check_next(const struct bodies *bodies, size_t *cursor, uint64_t id,
-		       uint16_t frame_cnt)
+static void check_next(const struct bodies *bodies, size_t *cursor, uint64_t id, uint16_t frame_cnt)
 {
 	const struct stack_body *body = bodies_next(bodies, cursor);
 	size_t i;

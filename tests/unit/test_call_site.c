@@ -58,7 +58,8 @@ static bool is_call(const uint8_t *bytes, size_t len)
 	return call;
 }
 
-#define CALL(...) is_call((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+#define CALL(...)                                                                                  \
+	is_call((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 static void test_direct_call(void **state)
 {
@@ -142,7 +143,7 @@ static void test_other_instructions_are_no_calls(void **state)
 	assert_false(CALL(0xc3));
 	assert_false(CALL(0xe9, 0x19, 0x00, 0x00, 0x00));	/* jmp */
 	assert_false(CALL(0xff, 0xe0));				/* jmp *%rax */
-	assert_false(CALL(0xff, 0x25, 0x12, 0x34, 0x56, 0x00));	/* jmp *0x563412(%rip) */
+	assert_false(CALL(0xff, 0x25, 0x12, 0x34, 0x56, 0x00)); /* jmp *0x563412(%rip) */
 	assert_false(CALL(0xff, 0xc0));				/* inc %eax */
 	assert_false(CALL(0xff, 0x30));				/* push (%rax) */
 	assert_false(CALL(0xff, 0x50));				/* a call that is cut off */
@@ -228,7 +229,8 @@ static void test_calls_of_arm64(void **state)
 	assert_false(is_arm64_call(0xd69f03e0)); /* eret */
 	assert_false(is_arm64_call(0xd503201f)); /* nop */
 	assert_false(is_arm64_call(0xd4000001)); /* svc */
-	assert_true(arm64_is_thread_start((const uint8_t[8]){ 0, 0, 0, 0, 0x1f, 0x20, 0x03, 0xd5 }));
+	assert_true(
+		arm64_is_thread_start((const uint8_t[8]){ 0, 0, 0, 0, 0x1f, 0x20, 0x03, 0xd5 }));
 	assert_false(arm64_is_thread_start((const uint8_t[8]){ 0 }));
 	assert_int_equal(arm64_leaf_offset((const uint8_t[8]){ 0 }, 1), -1);
 }

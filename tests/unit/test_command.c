@@ -40,7 +40,7 @@ static void start(struct command_process *command, char **argv, bool stdout_to_s
 }
 
 #define SHELL(script)                                                                              \
-	((char *[]){ (char *)(uintptr_t)"sh", (char *)(uintptr_t)"-c",                             \
+	((char *[]){ (char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",                           \
 		     (char *)(uintptr_t)(script), NULL })
 #define PROGRAM(name) ((char *[]){ (char *)(uintptr_t)(name), NULL })
 
@@ -208,8 +208,10 @@ static void test_command_gets_no_descriptor_of_ours(void **state)
 	close_inherited_on_exec();
 	start(&waiting, PROGRAM("true"), false);
 	/* The glob's own descriptor is closed when -e asks for it. */
-	start(&command, SHELL("exec >> out; for fd in /proc/self/fd/*; do "
-			      "[ ! -e $fd ] || echo ${fd##*/}; done"), true);
+	start(&command,
+	      SHELL("exec >> out; for fd in /proc/self/fd/*; do "
+		    "[ ! -e $fd ] || echo ${fd##*/}; done"),
+	      true);
 	assert_int_equal(command_exec(&command, "sh", NULL), 0);
 	assert_int_equal(wait_for(&command), 0);
 	command_discard(&waiting);
@@ -219,8 +221,8 @@ static void test_command_gets_no_descriptor_of_ours(void **state)
 
 /* No shell: that has a mask and actions of its own. */
 #define COPY_STATUS                                                                                \
-	((char *[]){ (char *)(uintptr_t)"cp", (char *)(uintptr_t)"/proc/self/status",              \
-		     (char *)(uintptr_t)"out", NULL })
+	((char *[]){ (char *)(uintptr_t) "cp", (char *)(uintptr_t) "/proc/self/status",            \
+		     (char *)(uintptr_t) "out", NULL })
 
 /* The hexadecimal mask behind @name in the command's own /proc/self/status. */
 static uint64_t signals_of(const char *name)
@@ -237,7 +239,7 @@ static uint64_t signals_of(const char *name)
 	return mask;
 }
 
-#define SIGNAL_BIT(signal) (1ull << ((signal) - 1))
+#define SIGNAL_BIT(signal) (1ull << ((signal)-1))
 
 static void test_command_gets_the_given_signal_mask(void **state)
 {

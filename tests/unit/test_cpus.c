@@ -60,8 +60,22 @@ static void test_whole_range_fits(void **state)
 static void test_other_text_is_refused_and_changes_nothing(void **state)
 {
 	static const char *const bad[] = {
-		"abc", "-3", "0-", "0--1", "3-1", "0,,1", ",0", "0-3-5", "0;1", "0 1", "0x10",
-		"4096", "0-4096", "99999999999999999999", "0-99999999999999999999", "1,2,x",
+		"abc",
+		"-3",
+		"0-",
+		"0--1",
+		"3-1",
+		"0,,1",
+		",0",
+		"0-3-5",
+		"0;1",
+		"0 1",
+		"0x10",
+		"4096",
+		"0-4096",
+		"99999999999999999999",
+		"0-99999999999999999999",
+		"1,2,x",
 	};
 	struct cpu_set_bits set, before;
 	size_t i;

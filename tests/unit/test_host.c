@@ -28,8 +28,8 @@ static void check_version(const char *release, const char *version, const char *
 static void test_debian_tells_its_upstream_version_in_uname_v(void **state)
 {
 	(void)state;
-	check_version("6.1.0-49-amd64",
-		      "#1 SMP PREEMPT_DYNAMIC Debian 6.1.180-1 (2026-01-01)", NULL, "6.1.180");
+	check_version("6.1.0-49-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.180-1 (2026-01-01)",
+		      NULL, "6.1.180");
 	check_version("6.1.0-9-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.27-1 (2023-05-08)", NULL,
 		      "6.1.27");
 	check_version("6.1.0-0.deb11.7-amd64",
@@ -102,17 +102,17 @@ static void test_bad_series_and_their_neighbours(void **state)
 		unsigned int major, minor, patch;
 		enum kernel_safety safety;
 	} cases[] = {
-		{ 5, 10, 0, KERNEL_SAFE },    { 5, 15, 100, KERNEL_SAFE },
-		{ 5, 18, 19, KERNEL_SAFE },   { 5, 19, 0, KERNEL_FREEZES },
+		{ 5, 10, 0, KERNEL_SAFE },     { 5, 15, 100, KERNEL_SAFE },
+		{ 5, 18, 19, KERNEL_SAFE },    { 5, 19, 0, KERNEL_FREEZES },
 		{ 5, 19, 17, KERNEL_FREEZES }, { 5, 20, 0, KERNEL_SAFE },
-		{ 6, 0, 0, KERNEL_FREEZES },  { 6, 0, 19, KERNEL_FREEZES },
-		{ 6, 1, 0, KERNEL_FREEZES },  { 6, 1, 35, KERNEL_FREEZES },
-		{ 6, 1, 36, KERNEL_SAFE },    { 6, 1, 180, KERNEL_SAFE },
-		{ 6, 2, 0, KERNEL_FREEZES },  { 6, 2, 16, KERNEL_FREEZES },
-		{ 6, 3, 0, KERNEL_FREEZES },  { 6, 3, 9, KERNEL_FREEZES },
-		{ 6, 3, 10, KERNEL_SAFE },    { 6, 4, 0, KERNEL_SAFE },
-		{ 6, 12, 0, KERNEL_SAFE },    { 7, 0, 0, KERNEL_SAFE },
-		{ 1, 0, 0, KERNEL_SAFE },     { 5, 1, 0, KERNEL_SAFE },
+		{ 6, 0, 0, KERNEL_FREEZES },   { 6, 0, 19, KERNEL_FREEZES },
+		{ 6, 1, 0, KERNEL_FREEZES },   { 6, 1, 35, KERNEL_FREEZES },
+		{ 6, 1, 36, KERNEL_SAFE },     { 6, 1, 180, KERNEL_SAFE },
+		{ 6, 2, 0, KERNEL_FREEZES },   { 6, 2, 16, KERNEL_FREEZES },
+		{ 6, 3, 0, KERNEL_FREEZES },   { 6, 3, 9, KERNEL_FREEZES },
+		{ 6, 3, 10, KERNEL_SAFE },     { 6, 4, 0, KERNEL_SAFE },
+		{ 6, 12, 0, KERNEL_SAFE },     { 7, 0, 0, KERNEL_SAFE },
+		{ 1, 0, 0, KERNEL_SAFE },      { 5, 1, 0, KERNEL_SAFE },
 	};
 	size_t i;
 

@@ -96,7 +96,7 @@ static void test_notes_are_outermost_frames_in_brackets(void **state)
 	add_stack(profile, "f", "[truncated: depth]", 3);
 	add_stack(profile, "g", "[truncated: depth]", 4);
 	add_stack(profile, "g", "[32-bit process]", 9);
-	add_stack(profile, "[vdso] clock", "main", 2);	 /* a function */
+	add_stack(profile, "[vdso] clock", "main", 2); /* a function */
 	add_stack(profile, "f", "[no end", 1);
 	add_stack(profile, "[user]", NULL, 5); /* leaf and outermost at once */
 	add_stack(profile, "[inner]", "main", 1);
@@ -113,8 +113,10 @@ static void test_innermost_inlined_function_counts(void **state)
 {
 	_cleanup_(profile_freep) struct profile *profile = new_cpu_profile();
 	struct profile_line lines[2] = { { .function_id = add_function(profile, "inlined", NULL) },
-					 { .function_id = add_function(profile, "physical", NULL) } };
-	int64_t location = must(profile_add_location(profile, 0, 0, lines, 2)), values[2] = { 8, 80 };
+					 { .function_id =
+						   add_function(profile, "physical", NULL) } };
+	int64_t location = must(profile_add_location(profile, 0, 0, lines, 2)),
+		values[2] = { 8, 80 };
 	struct hot_list hot;
 
 	(void)state;
@@ -141,7 +143,8 @@ static void test_sample_without_frames_counts_in_the_total(void **state)
 static void test_long_names_are_cut_between_characters(void **state)
 {
 	_cleanup_(profile_freep) struct profile *profile = new_cpu_profile();
-	char fits[HOT_NAME_BYTES], longer[HOT_NAME_BYTES + 1], umlauts[2 * HOT_NAME_BYTES + 2] = "x";
+	char fits[HOT_NAME_BYTES], longer[HOT_NAME_BYTES + 1],
+		umlauts[2 * HOT_NAME_BYTES + 2] = "x";
 	struct hot_list hot;
 	size_t i;
 

@@ -186,11 +186,11 @@ static void test_long_names_may_be_cut(void **state)
 static void test_counts_are_strict(void **state)
 {
 	(void)state;
-	refuses("-F", (const char *const[]){ "abc", "0", "-1", "+1", "", " 1", "1 ", "99x", "1.5",
-					     "0x10", "1e3", "10001", "4294967297",
-					     "18446744073709551617",
-					     "-18446744073709551615", " -18446744073709551615",
-					     "99999999999999999999999999", NULL });
+	refuses("-F",
+		(const char *const[]){ "abc", "0", "-1", "+1", "", " 1", "1 ", "99x", "1.5", "0x10",
+				       "1e3", "10001", "4294967297", "18446744073709551617",
+				       "-18446744073709551615", " -18446744073709551615",
+				       "99999999999999999999999999", NULL });
 	assert_int_equal(accepted("-F 1")->config.hz, 1);
 	assert_int_equal(accepted("-F 10000")->config.hz, 10000);
 	assert_int_equal(accepted("-F 010")->config.hz, 10);
@@ -210,10 +210,11 @@ static void test_count_message_gives_name_value_and_range(void **state)
 static void test_seconds_are_strict(void **state)
 {
 	(void)state;
-	refuses("-d", (const char *const[]){ "-1", "nan", "NAN", "inf", "-inf", "infinity",
-					     "1e400", "0", "0.0", "0.0009", "1e-400", "1e10", "",
-					     " 1", "1 ", "1s", "1,5", "0x10", "0x1p4", "1e", "e1",
-					     ".", "1.2.3", "--1", NULL });
+	refuses("-d", (const char *const[]){ "-1",	 "nan",	  "NAN",   "inf",   "-inf",
+					     "infinity", "1e400", "0",	   "0.0",   "0.0009",
+					     "1e-400",	 "1e10",  "",	   " 1",    "1 ",
+					     "1s",	 "1,5",	  "0x10",  "0x1p4", "1e",
+					     "e1",	 ".",	  "1.2.3", "--1",   NULL });
 	assert_int_equal(accepted("-d 0.001")->config.duration_ns, 1000000);
 	assert_int_equal(accepted("-d .5")->config.duration_ns, 500000000);
 	assert_int_equal(accepted("-d 1e1")->config.duration_ns, 10000000000);
@@ -225,12 +226,29 @@ static void test_seconds_are_strict(void **state)
 static void test_sizes_are_strict(void **state)
 {
 	(void)state;
-	refuses("--ring-size",
-		(const char *const[]){ "", "0", "0K", "K", "-1", " 1", "1 ", "512 ", "+1", "1.5M",
-				       "1KB", "1KiB", "1T", "1MM", "0x10", "1025G", "1048577M",
-				       "1099511627777", "18446744073709551617K",
-				       "17179869184G", "-18446744073709551000",
-				       " -18446744073709551000", NULL });
+	refuses("--ring-size", (const char *const[]){ "",
+						      "0",
+						      "0K",
+						      "K",
+						      "-1",
+						      " 1",
+						      "1 ",
+						      "512 ",
+						      "+1",
+						      "1.5M",
+						      "1KB",
+						      "1KiB",
+						      "1T",
+						      "1MM",
+						      "0x10",
+						      "1025G",
+						      "1048577M",
+						      "1099511627777",
+						      "18446744073709551617K",
+						      "17179869184G",
+						      "-18446744073709551000",
+						      " -18446744073709551000",
+						      NULL });
 	assert_int_equal(accepted("--ring-size 4096")->config.bytes, 4096);
 	assert_int_equal(accepted("--ring-size 4K")->config.bytes, 4096);
 	assert_int_equal(accepted("--ring-size 4k")->config.bytes, 4096);

@@ -35,7 +35,8 @@ static struct fake fake_new(size_t data_bytes, uint64_t position)
 	struct fake fake = { .ring.data_bytes = data_bytes };
 
 	assert_int_equal(posix_memalign((void **)&fake.ring.page, page_bytes,
-					page_bytes + data_bytes), 0);
+					page_bytes + data_bytes),
+			 0);
 	memset(fake.ring.page, 0, page_bytes + data_bytes);
 	fake.data = (char *)fake.ring.page + page_bytes;
 	fake.ring.page->data_head = fake.ring.page->data_tail = position;

@@ -118,6 +118,17 @@ static void test_trim_forgets_ended_images_only(void **state)
 	assert_null(process_find(fixture->table, dead, 200));
 }
 
+static void test_mapping_from_before_the_exit_keeps_it_ended(void **state)
+{
+	struct fixture *fixture = *state;
+
+	process_on_fork(fixture->table, 10, 1, 100);
+	process_on_exit(fixture->table, 10, 200);
+	map(fixture, 10, 150, 0x1000, LIB);
+	process_table_trim(fixture->table, 201);
+	assert_int_equal(process_table_cnt(fixture->table), 0);
+}
+
 /* In this fixture's /proc nobody is alive. */
 static void test_trim_ends_images_whose_exit_was_lost(void **state)
 {
@@ -228,6 +239,7 @@ int main(void)
 		WITH_RECORDS(test_lost_exit_is_ended_by_the_next_fork),
 		WITH_RECORDS(test_sample_after_the_exit_record_is_the_images),
 		WITH_PROC(test_trim_forgets_ended_images_only),
+		WITH_RECORDS(test_mapping_from_before_the_exit_keeps_it_ended),
 		WITH_RECORDS(test_trim_ends_images_whose_exit_was_lost),
 		WITH_RECORDS(test_mapping_of_an_unknown_process_is_kept),
 		WITH_RECORDS(test_kinds_follow_the_kernels_names),

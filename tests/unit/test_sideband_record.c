@@ -51,9 +51,8 @@ static const char mmap_of_vdso[] =
 	"\x05\x00\x00\x00\x02\x00\x00\x00\x5b\x76\x64\x73\x6f\x5d\x00\x00"
 	"\xe0\xce\xaf\x27\x85\x03\x00\x00";
 /* By hand: tools/include/uapi/linux/perf_event.h, PERF_RECORD_LOST. */
-static const char lost_seven[] =
-	"\x02\x00\x00\x00\x00\x00\x20\x00\x05\x00\x00\x00\x00\x00\x00\x00"
-	"\x07\x00\x00\x00\x00\x00\x00\x00\x96\x8c\xaf\x27\x85\x03\x00\x00";
+static const char lost_seven[] = "\x02\x00\x00\x00\x00\x00\x20\x00\x05\x00\x00\x00\x00\x00\x00\x00"
+				 "\x07\x00\x00\x00\x00\x00\x00\x00\x96\x8c\xaf\x27\x85\x03\x00\x00";
 
 #define PATH_OFFSET 72
 
@@ -155,7 +154,8 @@ static void test_mmap_with_build_id_has_no_inode(void **state)
 	assert_int_equal(event.build_id_len, 20);
 	assert_memory_equal(event.build_id,
 			    "\xc8\x91\x56\xeb\xda\xbf\x85\x9f\x4e\xe7\x0c\xb0\xc3\x03\x00\x4d\xcc"
-			    "\xf1\xae\x51", 20);
+			    "\xf1\xae\x51",
+			    20);
 	assert_int_equal(event.major, 0);
 	assert_int_equal(event.minor, 0);
 	assert_int_equal(event.inode, 0);
@@ -219,7 +219,7 @@ static void test_other_kinds_are_no_events(void **state)
 		record->misc = 0;
 		assert_int_equal(sideband_record_time(record, &time_ns),
 				 type == PERF_RECORD_MMAP2 || type == PERF_RECORD_FORK ||
-				 type == PERF_RECORD_EXIT);
+					 type == PERF_RECORD_EXIT);
 		if (!sideband_record_time(record, &time_ns))
 			assert_false(sideband_record_parse(record, &event));
 	}

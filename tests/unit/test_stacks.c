@@ -30,8 +30,8 @@ static int add_stack(struct stacks *stacks, uint32_t epoch, uint64_t id, uint32_
 	for (i = 0; i < cnt; i++)
 		locations[i] = place(id + i);
 	return stacks_add(stacks, epoch, id, locations,
-			  &(struct named_stack){ .cnt = cnt, .complete = id & 1, .frames = cnt,
-						 .named = cnt / 2 });
+			  &(struct named_stack){
+				  .cnt = cnt, .complete = id & 1, .frames = cnt, .named = cnt / 2 });
 }
 
 static void check_stack(const struct stacks *stacks, uint32_t epoch, uint64_t id, uint32_t cnt)
@@ -143,20 +143,23 @@ static void test_many_stacks_stay_as_they_were_and_memory_is_given_back(void **s
 
 static struct task_body task(uint32_t epoch, uint32_t tid, const char *comm)
 {
-	struct task_body body = { .header.epoch = epoch, .start_boottime_ns = 5, .tgid = 100,
-				  .tid = tid, .exec_id = 2 };
+	struct task_body body = {
+		.header.epoch = epoch, .start_boottime_ns = 5, .tgid = 100, .tid = tid, .exec_id = 2
+	};
 
 	memcpy(body.comm, comm, strnlen(comm, sizeof(body.comm)));
 	memcpy(body.leader_comm, "leader", sizeof("leader"));
 	return body;
 }
 
-static const struct task_names *find_task(const struct stacks *stacks, uint32_t epoch,
-					  uint32_t tid, uint32_t exec_id)
+static const struct task_names *find_task(const struct stacks *stacks, uint32_t epoch, uint32_t tid,
+					  uint32_t exec_id)
 {
 	return stacks_find_task(stacks, epoch,
-				&(struct task_key){ .start_boottime_ns = 5, .tgid = 100,
-						    .tid = tid, .exec_id = exec_id });
+				&(struct task_key){ .start_boottime_ns = 5,
+						    .tgid = 100,
+						    .tid = tid,
+						    .exec_id = exec_id });
 }
 
 static void test_tasks_are_told_apart(void **state)
