@@ -97,6 +97,17 @@ struct sampler_control {
 	__u32 generations[MAP_GENERATIONS]; /* mixed into ids of user stacks: mappings changed */
 };
 
+/*
+ * Value of map `jit_ranges`, key: tgid.  The hull of the process's executable memory without a
+ * file: what lies there may be returned to without a call before it (HotSpot's interpreter).
+ */
+struct jit_range {
+	__u64 start;
+	__u64 end; /* exclusive */
+};
+
+#define JIT_RANGES_MAX 4096 /* processes with a JIT */
+
 /* Two ways per slot: see seen_before() in stack.bpf.h. */
 struct seen_slot {
 	__u64 tags[2];

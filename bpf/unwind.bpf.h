@@ -17,12 +17,13 @@
 
 #include "bpf/compat.bpf.h"
 #include "bpf/sample.h"
+#include "bpf/shared.bpf.h"
 
 #define RETURN_SITES 16384 /* power of two */
 
 /* main()'s frame lies this near to the initial stack pointer, start_thread()'s to the TLS. */
-#define BASE_BYTES_MAIN 1024
-#define BASE_BYTES_THREAD 4096
+#define BASE_BYTES_MAIN 768
+#define BASE_BYTES_THREAD 1024
 #define STACK_STEP_MAX (1u << 20) /* a frame larger than this is not believed */
 
 /*
@@ -59,6 +60,15 @@ static __always_inline __u64 hash_mix(__u64 hash, __u64 word)
 	return hash ^ (hash >> 32);
 }
 
+/* Interpreters made at run time push return addresses by hand: no call stands before those. */
+static __always_inline bool in_jit_code(__u64 address)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct jit_range *range = bpf_map_lookup_elem(&jit_ranges, &tgid);
+
+	return range && address >= range->start && address < range->end;
+}
+
 /*
  * Can @address be a return address in the process?  @is_outermost: the frame's saved frame pointer
  * is 0; then it may be one that no call pushed.
@@ -81,7 +91,7 @@ __noinline int is_return_address(__u64 process, __u64 address, __u32 is_outermos
 		return 0;
 	if (bpf_probe_read_user(code, sizeof(code), (void *)(address - sizeof(code))))
 		return 0;
-	if (!call_site_ends(code))
+	if (!call_site_ends(code) && !in_jit_code(address))
 		return is_outermost && call_site_is_thread_start(code);
 	*site = tag;
 	return 1;
@@ -183,8 +193,7 @@ static __always_inline void walk_user_stack(struct walk *walk, __u64 *frames,
 	 * there by any of the failures above.  A 0 is the ABI's mark, but in the leaf's register it
 	 * is as likely a number: only a frame's saved 0 counts.
 	 */
-	if ((fp == 0 && walk->last_fp) ||
-	    at_stack_base(walk, walk->last_fp ? walk->last_fp : regs->sp))
+	if (walk->last_fp && (fp == 0 || at_stack_base(walk, walk->last_fp)))
 		walk->end = STACK_COMPLETE;
 }
 

@@ -71,6 +71,8 @@ struct process_table {
 	struct strbuf text;
 	size_t image_cnt;
 	struct process_jit_host jit_host;
+	jit_mapped_fn jit_mapped; /* NULL = nobody watches */
+	void *jit_context;
 };
 
 int process_table_new(const char *proc_root, struct binary_cache *binaries,
@@ -160,6 +162,12 @@ void process_table_free(struct process_table *table)
 	free(table);
 }
 
+void process_table_watch_jit(struct process_table *table, jit_mapped_fn mapped, void *context)
+{
+	table->jit_mapped = mapped;
+	table->jit_context = context;
+}
+
 /* ---- mappings ---- */
 
 static int add_mapping(struct process_table *table, struct process *process,
@@ -176,9 +184,13 @@ static int add_mapping(struct process_table *table, struct process *process,
 
 	if (r < 0)
 		return r;
-	if (mapping.kind == MAPPING_JIT)
+	if (mapping.kind == MAPPING_JIT) {
 		process_jit_notice(&process->jit, &table->jit_host, process->tgid,
 				   process->begin_ns, MAX(born_ns, process->read_ns));
+		if (table->jit_mapped)
+			table->jit_mapped(table->jit_context, process->tgid, mapping.start,
+					  mapping.end);
+	}
 	return mappings_add(&process->mappings, &mapping, ret_replaced);
 }
 

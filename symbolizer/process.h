@@ -56,6 +56,12 @@ int process_table_scan(struct process_table *table, struct errmsg *err);
 /** process_table_scan_one - the same for one process, e.g. after lost records; -ESRCH it is gone */
 int process_table_scan_one(struct process_table *table, pid_t tgid, uint64_t now_ns);
 
+/* Called with each living mapping of code made at run time, as it becomes known. */
+typedef void (*jit_mapped_fn)(void *context, pid_t tgid, uint64_t start, uint64_t end);
+
+/** process_table_watch_jit - before the scan; one watcher */
+void process_table_watch_jit(struct process_table *table, jit_mapped_fn mapped, void *context);
+
 /*
  * Records, in order of time. -ENOMEM, -ENOSPC. A new thread (not process) is no fork. The exit is
  * the last thread's; when it was only the leader's, what still runs is found again.

@@ -141,6 +141,13 @@ void symbolizer_free(struct symbolizer *symbolizer)
 	free(symbolizer);
 }
 
+void symbolizer_watch_jit(struct symbolizer *symbolizer,
+			  void (*mapped)(void *context, pid_t tgid, uint64_t start, uint64_t end),
+			  void *context)
+{
+	process_table_watch_jit(symbolizer->processes, mapped, context);
+}
+
 int symbolizer_scan(struct symbolizer *symbolizer, struct errmsg *err)
 {
 	return process_table_scan(symbolizer->processes, err);

@@ -70,6 +70,9 @@ int symbolizer_new(const struct symbolizer_config *config, struct symbolizer **r
 void symbolizer_free(struct symbolizer *symbolizer);
 
 /* The host's processes: see process.h for what each means. */
+void symbolizer_watch_jit(struct symbolizer *symbolizer,
+			  void (*mapped)(void *context, pid_t tgid, uint64_t start, uint64_t end),
+			  void *context);
 int symbolizer_scan(struct symbolizer *symbolizer, struct errmsg *err);
 int symbolizer_scan_one(struct symbolizer *symbolizer, pid_t tgid, uint64_t now_ns);
 int symbolizer_on_fork(struct symbolizer *symbolizer, pid_t tgid, pid_t parent_tgid,

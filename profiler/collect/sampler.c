@@ -51,6 +51,7 @@ struct sampler {
 	int stats_fd;		     /* BPF_ENABLE_STATS as long as it is open */
 	uint64_t period;
 	bool started;
+	bool any_jit; /* else forks and execs need no look at the map */
 	int *event_fds; /* [CPUS_MAX] -1 = none */
 	unsigned int cpu_cnt;
 	uint64_t retired_count; /* counts of events whose CPU has gone */
@@ -462,6 +463,25 @@ void sampler_raise_generation(struct sampler *sampler, pid_t tgid)
 
 	__atomic_fetch_add(&control->generations[(uint32_t)tgid % MAP_GENERATIONS], 1,
 			   __ATOMIC_RELAXED);
+}
+
+void sampler_add_jit(struct sampler *sampler, pid_t tgid, uint64_t start, uint64_t end)
+{
+	/* Full: the walk of such stacks ends early and says so (bpf/shared.bpf.h). */
+	if (shared_maps_add_jit(sampler->maps, tgid, start, end) == 0)
+		sampler->any_jit = true;
+}
+
+void sampler_copy_jit(struct sampler *sampler, pid_t tgid, pid_t parent_tgid)
+{
+	if (sampler->any_jit)
+		shared_maps_copy_jit(sampler->maps, tgid, parent_tgid);
+}
+
+void sampler_forget_jit(struct sampler *sampler, pid_t tgid)
+{
+	if (sampler->any_jit)
+		shared_maps_forget_jit(sampler->maps, tgid);
 }
 
 pid_t sampler_next_followed(const struct sampler *sampler, pid_t tgid)

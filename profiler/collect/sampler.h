@@ -101,6 +101,14 @@ int sampler_drain_counts(struct sampler *sampler, uint32_t epoch,
 /** sampler_raise_generation - equal addresses of @tgid mean other code from now on */
 void sampler_raise_generation(struct sampler *sampler, pid_t tgid);
 
+/*
+ * Code made at run time, in the processes' own addresses: from there return addresses need not
+ * follow a call.  Of a mapping, a fork, and an exec or exit.
+ */
+void sampler_add_jit(struct sampler *sampler, pid_t tgid, uint64_t start, uint64_t end);
+void sampler_copy_jit(struct sampler *sampler, pid_t tgid, pid_t parent_tgid);
+void sampler_forget_jit(struct sampler *sampler, pid_t tgid);
+
 /** sampler_next_followed - walk the followed processes: 0 first; returns 0 at the end */
 pid_t sampler_next_followed(const struct sampler *sampler, pid_t tgid);
 

@@ -110,8 +110,10 @@ static int on_sideband(void *context, const struct sideband_event *event)
 	case SIDEBAND_FORK:
 		err = symbolizer_on_fork(session->symbolizer, event->tgid, event->parent_tgid,
 					 event->time_ns);
+		sampler_copy_jit(session->sampler, event->tgid, event->parent_tgid);
 		break;
 	case SIDEBAND_EXEC:
+		sampler_forget_jit(session->sampler, event->tgid);
 		err = symbolizer_on_exec(session->symbolizer, event->tgid, event->time_ns);
 		break;
 	case SIDEBAND_MMAP:
@@ -202,10 +204,12 @@ static void forget_exited(struct session *session, uint64_t now_ns)
 	while (hashmap_next(&session->exited, &cursor, &key, NULL)) {
 		pid_t tgid = *(const pid_t *)key;
 
-		if (kill(tgid, 0) != 0 && errno == ESRCH)
+		if (kill(tgid, 0) != 0 && errno == ESRCH) {
 			symbolizer_on_exit(session->symbolizer, tgid, now_ns);
-		else
+			sampler_forget_jit(session->sampler, tgid);
+		} else {
 			hashmap_put(&still, &tgid, NULL);
+		}
 	}
 	hashmap_free(&session->exited);
 	session->exited = still;
@@ -304,6 +308,11 @@ static int end_window(struct session *session, bool last)
 	return err ? fail(session, err, "begin a window") : 0;
 }
 
+static void on_jit_mapped(void *sampler, pid_t tgid, uint64_t start, uint64_t end)
+{
+	sampler_add_jit(sampler, tgid, start, end);
+}
+
 static int open_all(struct session *session)
 {
 	const struct session_config *config = session->config;
@@ -312,13 +321,15 @@ static int open_all(struct session *session)
 
 	err = symbolizer_new(&config->symbolizer, &session->symbolizer, session->err);
 	if (!err)
-		err = sideband_new(ring ? ring : SIDEBAND_RING_BYTES, &session->sideband,
-				   session->err);
-	if (!err)
-		err = symbolizer_scan(session->symbolizer, session->err);
-	if (!err)
 		err = sampler_new(&config->sampler, config->targets, &session->sampler,
 				  session->err);
+	if (!err)
+		err = sideband_new(ring ? ring : SIDEBAND_RING_BYTES, &session->sideband,
+				   session->err);
+	if (!err) {
+		symbolizer_watch_jit(session->symbolizer, on_jit_mapped, session->sampler);
+		err = symbolizer_scan(session->symbolizer, session->err);
+	}
 	if (!err && session->command.pid > 0) {
 		err = sampler_follow_command(session->sampler, session->command.pid);
 		if (err)

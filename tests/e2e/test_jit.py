@@ -53,3 +53,37 @@ def test_hostile_perf_maps_do_no_harm(tool, start, content):
         assert stacks.having("work_sixty") > 0
     finally:
         os.unlink(path)
+
+SPIN_JAVA = """
+public class Spin {
+    static long spin(long n) {
+        long x = 1;
+        for (long i = 0; i < n; i++) x = x * 6364136223846793005L + 1442695040888963407L;
+        return x;
+    }
+    public static void main(String[] args) {
+        long end = System.currentTimeMillis() + 12000, sum = 0;
+        while (System.currentTimeMillis() < end) sum ^= spin(1000000);
+        System.out.println(sum);
+    }
+}
+"""
+
+
+def test_java_stacks_pass_through_the_interpreter(tool, start):
+    """Interpreted frames return to addresses that no call precedes: the walk must not end there."""
+    java, jcmd = need("java"), need("jcmd")
+    source = os.path.join(tool.folder, "Spin.java")
+    with open(source, "w") as out:
+        out.write(SPIN_JAVA)
+    program = start(java, "-XX:+PreserveFramePointer", source)
+    time.sleep(5)
+    mapped = subprocess.run([jcmd, str(program.pid), "Compiler.perfmap"], stdout=subprocess.PIPE,
+                            text=True)
+    if "successfully" not in mapped.stdout:
+        pytest.skip(f"this JVM writes no perf-map: {mapped.stdout[:80]}")
+    stacks = tool.record("-p", program.pid, "-d", "2", "-F", "199")
+    spinning = {s: n for s, n in stacks.counts.items() if any("Spin.spin" in f for f in s)}
+    assert sum(spinning.values()) > 0.8 * stacks.total(), stacks
+    whole = sum(n for s, n in spinning.items() if "JavaMain" in s)
+    assert whole > 0.9 * sum(spinning.values()), stacks
