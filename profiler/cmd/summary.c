@@ -85,11 +85,14 @@ static void print_cost(const struct session_result *result)
 	fputc('\n', stderr);
 }
 
-static void print_empty(const struct sampler_totals *totals, bool everything)
+static void print_empty(const struct session_result *result, bool everything)
 {
+	const struct sampler_totals *totals = &result->total.totals;
 	const char *why = "every CPU was idle";
 
-	if (!everything && totals->due)
+	if (result->end == SESSION_END_TARGET || result->end == SESSION_END_COMMAND)
+		why = "the target ended before a sample met it: raise -F, or start it under record";
+	else if (!everything && totals->due)
 		why = "the target used no CPU meanwhile (asleep, or waiting for I/O)";
 	else if (!totals->due)
 		why = "the window was shorter than one sampling period: raise -d or -F";
@@ -111,7 +114,7 @@ void profiling_summary(const struct profiling *profiling, const struct session_r
 	if (report->totals.counted)
 		print_stacks(report, hot);
 	else
-		print_empty(&report->totals, targets_is_everything(&profiling->targets));
+		print_empty(result, targets_is_everything(&profiling->targets));
 	if (result->kernel_hidden)
 		fprintf(stderr, "  NOTE       kernel functions have no names: kptr_restrict hides "
 				"them; run as root or\n             sysctl kernel.kptr_restrict=1 "

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 
 import pytest
@@ -149,5 +148,10 @@ def wait_until(condition, seconds=10):
     raise AssertionError("it did not happen in time")
 
 
-def python():
-    return sys.executable
+def unshare(*args):
+    """The command that runs what follows in namespaces of its own, or a skip that says why not."""
+    command = [need("unshare"), *args]
+    tried = subprocess.run([*command, "true"], stderr=subprocess.PIPE, text=True)
+    if tried.returncode:
+        pytest.skip(f"no namespaces here: {tried.stderr.strip()}")
+    return command

@@ -19,7 +19,7 @@ def test_sums_are_exact_at_4999_hz(tool):
     sums = parse_sums(tool.last.stderr)
     assert sums["counted"] == stacks.total()
     assert sums["lost"] == 0, tool.last.stderr
-    assert sums["counted"] > 10000
+    assert sums["counted"] > 3000
 
 
 def test_busy_cpu_counts_all_that_is_due(tool, start):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import EBPFPROF, ROOT, need, workload
+from conftest import EBPFPROF, ROOT, need, unshare, workload
 
 SPIN_JS = os.path.join(ROOT, "tests", "workloads", "spin.js")
 
@@ -26,12 +26,11 @@ def test_anonymous_code_with_a_perf_map_is_named(tool):
 
 def test_perf_map_in_a_namespace_of_its_own(tool, start):
     """Mount and pid namespace: the map is /tmp/perf-1.map or so of another /tmp."""
-    need("unshare")
+    namespaces = unshare("--mount", "--pid", "--fork", "--mount-proc")
     recorder = start(EBPFPROF, "record", "-a", "-F", "199", "-d", "4", "-o", "o.pb.gz",
                      cwd=tool.folder, stderr=subprocess.DEVNULL)
     time.sleep(0.7)
-    subprocess.run(["unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c",
-                    f"mount -t tmpfs none /tmp && {workload('jit')} 2"], check=True,
+    subprocess.run([*namespaces, "sh", "-c", f"mount -t tmpfs none /tmp && {workload('jit')} 2"], check=True,
                    stdout=subprocess.DEVNULL)
     assert recorder.wait() == 0
     stacks = tool.folded("o.pb.gz")

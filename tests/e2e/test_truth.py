@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import parse_sums, workload
+from conftest import EBPFPROF, parse_sums, unshare, workload
 
 
 def test_cpu_split_is_reported_within_two_points(tool):
@@ -119,12 +119,12 @@ for program in sys.argv[1:]:
         last.write("20000")
     subprocess.run([program, "1"])
 """
-    recorder = start(tool_path(), "record", "-a", "-F", "199", "-d", "4", "-o", "o.pb.gz",
+    namespaces = unshare("--pid", "--fork", "--mount-proc")
+    recorder = start(EBPFPROF, "record", "-a", "-F", "199", "-d", "4", "-o", "o.pb.gz",
                      cwd=tool.folder, stderr=subprocess.DEVNULL)
     time.sleep(0.7)
-    subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "python3", "-c", script,
-                    workload("split"), workload("threads")], check=True,
-                   stdout=subprocess.DEVNULL)
+    subprocess.run([*namespaces, "python3", "-c", script, workload("split"),
+                    workload("threads")], check=True, stdout=subprocess.DEVNULL)
     assert recorder.wait() == 0
     stacks = tool.folded("o.pb.gz")
     assert stacks.having("work_sixty", "split") > 50, stacks
@@ -133,14 +133,9 @@ for program in sys.argv[1:]:
     assert stacks.having("alpha_work", "split") == 0
 
 
-def tool_path():
-    from conftest import EBPFPROF
-    return EBPFPROF
-
-
 def test_burst_of_short_programs_is_named(tool, start):
     """Processes that live a few milliseconds, with the whole machine profiled."""
-    recorder = start(tool_path(), "record", "-a", "-F", "999", "-d", "4", "-o", "o.pb.gz",
+    recorder = start(EBPFPROF, "record", "-a", "-F", "999", "-d", "4", "-o", "o.pb.gz",
                      cwd=tool.folder, stderr=subprocess.DEVNULL)
     time.sleep(0.7)
     subprocess.run(["sh", "-c", f"for i in $(seq 400); do {workload('burn1ms')}; done"],
