@@ -62,6 +62,8 @@ static __always_inline void take_stacks(struct bpf_perf_event_data *ctx,
 		arch_copy_perf_regs(&regs, &ctx->regs);
 	else
 		user_regs_of_kernel_entry((struct task_facts *)facts, &regs);
+	if (!regs.ip)
+		return; /* an io_uring worker: it has the process's memory but no user mode */
 	room = scratch_room(0);
 	if (room)
 		key->user_stack = user_stack_id(moment, facts, &regs, room);

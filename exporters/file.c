@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,11 +202,54 @@ static int check_replaceable(const char *target, const struct stat *file)
 	return -EPERM;
 }
 
+/*
+ * A signal that ends us while a file is written takes the temporary file along.  State of the
+ * process, because a signal handler can have no other; the file of one output at a time is kept.
+ */
+static char guarded_temp[PATH_MAX]; /* "" = none */
+static const int ending_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGXFSZ };
+static struct sigaction actions_before[ARRAY_SIZE(ending_signals)];
+
+static void unlink_and_end(int signal)
+{
+	unlink(guarded_temp);
+	/* SA_RESETHAND: now it has its default action, and is delivered when we return. */
+	raise(signal);
+}
+
+static void guard_temp(const char *path)
+{
+	struct sigaction action = { .sa_handler = unlink_and_end, .sa_flags = (int)SA_RESETHAND };
+	size_t len = strlen(path), i;
+
+	if (guarded_temp[0] || len >= sizeof(guarded_temp))
+		return;
+	memcpy(guarded_temp, path, len + 1);
+	for (i = 0; i < ARRAY_SIZE(ending_signals); i++) {
+		sigaction(ending_signals[i], NULL, &actions_before[i]);
+		/* Beyond `ulimit -f`: an error of write(), which can be told. */
+		action.sa_handler = ending_signals[i] == SIGXFSZ ? SIG_IGN : unlink_and_end;
+		if (actions_before[i].sa_handler == SIG_DFL)
+			sigaction(ending_signals[i], &action, NULL);
+	}
+}
+
+static void unguard_temp(const char *path)
+{
+	size_t i;
+
+	if (!guarded_temp[0] || strcmp(path, guarded_temp) != 0)
+		return;
+	for (i = 0; i < ARRAY_SIZE(ending_signals); i++)
+		sigaction(ending_signals[i], &actions_before[i], NULL);
+	guarded_temp[0] = '\0';
+}
+
 static int make_temp(struct file_output *output)
 {
 	size_t folder = folder_len(output->target);
 	int stem = (int)MIN(strlen(output->target + folder), TEMP_STEM_BYTES);
-	int try;
+	int try, error;
 
 	for (try = 0; try < TEMP_TRIES; try++) {
 		struct strbuf name = STRBUF_INIT;
@@ -216,14 +260,17 @@ static int make_temp(struct file_output *output)
 		path = strbuf_take(&name);
 		if (!path)
 			return -ENOMEM;
+		guard_temp(path);
 		output->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
 		if (output->fd >= 0) {
 			output->close_fd = true;
 			output->temp = TAKE_PTR(path);
 			return 0;
 		}
-		if (errno != EEXIST)
-			return -errno;
+		error = -errno;
+		unguard_temp(path);
+		if (error != -EEXIST)
+			return error;
 	}
 	return -EEXIST;
 }
@@ -344,8 +391,10 @@ void file_output_abort(struct file_output *output)
 		return;
 	if (output->close_fd)
 		close(output->fd);
-	if (output->temp)
+	if (output->temp) {
 		unlink(output->temp);
+		unguard_temp(output->temp);
+	}
 	free(output->temp);
 	free(output->target);
 	free(output->shown);
@@ -438,6 +487,7 @@ static int finish(struct file_output *output)
 		return error;
 	if (rename(output->temp, output->target) < 0)
 		return -errno;
+	unguard_temp(output->temp);
 	free(TAKE_PTR(output->temp));
 	return 0;
 }

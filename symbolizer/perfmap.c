@@ -25,6 +25,7 @@
 
 #define BUFFER_BYTES 65536
 #define FRESH_MAX 65536 /* lines between two sweeps */
+#define TAIL_BYTES 64
 
 struct row {
 	uint64_t start;
@@ -41,6 +42,8 @@ struct perfmap {
 	size_t names_len, names_capacity;
 	bool full;	 /* even without unused names */
 	uint64_t offset; /* read of the file so far */
+	char tail[TAIL_BYTES]; /* [tail_len] what stands in the file before offset */
+	size_t tail_len;
 	uint64_t skipped;
 	bool cut_counted;	     /* that the file is beyond PERFMAP_FILE_MAX */
 	char line[PERFMAP_LINE_MAX]; /* the beginning of a torn line */
@@ -446,12 +449,26 @@ static int read_growth(struct perfmap *map, int fd, char *buffer)
 		if (n == 0)
 			break;
 		map->offset += (uint64_t)n;
+		map->tail_len = MIN((size_t)n, sizeof(map->tail));
+		memcpy(map->tail, buffer + (size_t)n - map->tail_len, map->tail_len);
 		ret = add_bytes(map, buffer, (size_t)n);
 		if (ret < 0)
 			return ret;
 		added += ret;
 	}
 	return added;
+}
+
+/* Whether the file is another one than was read: jcmd's Compiler.perfmap writes it anew each time. */
+static bool is_rewritten(const struct perfmap *map, int fd, uint64_t bytes)
+{
+	char tail[TAIL_BYTES];
+
+	if (bytes < map->offset)
+		return true;
+	return pread_full(fd, tail, map->tail_len, map->offset - map->tail_len) !=
+		       (ssize_t)map->tail_len ||
+	       memcmp(tail, map->tail, map->tail_len) != 0;
 }
 
 int perfmap_update(struct perfmap *map, int fd)
@@ -464,7 +481,7 @@ int perfmap_update(struct perfmap *map, int fd)
 		return -errno;
 	if ((uint64_t)info.st_size == map->offset)
 		return 0;
-	if ((uint64_t)info.st_size < map->offset)
+	if (is_rewritten(map, fd, (uint64_t)info.st_size))
 		reset(map);
 	if (info.st_size > (off_t)PERFMAP_FILE_MAX && !map->cut_counted) {
 		map->cut_counted = true;

@@ -42,6 +42,8 @@ static void print_losses(const struct window_report *report)
 		   "raise --ring-size");
 	print_loss("samples without their stack: ring full", report->without_stack,
 		   "raise --ring-size");
+	print_loss("samples without process name: ring full", report->without_names,
+		   "raise --ring-size");
 	print_loss("samples without pid and tid: profile at its limit", report->without_labels,
 		   "raise --profile-memory or use --every");
 	print_loss("children not followed: table full", totals->follow_full,

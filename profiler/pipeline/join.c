@@ -205,11 +205,13 @@ int join_count(void *context, const struct sample_key *key, uint64_t value)
 		.exec_id = key->exec_id,
 	};
 	struct profile_label labels[4];
+	const struct task_names *names;
 	struct join *join = context;
 	size_t label_cnt;
 
-	label_cnt =
-		add_labels(join, key, stacks_find_task(join->stacks, join->epoch, &task), labels);
+	names = stacks_find_task(join->stacks, join->epoch, &task);
+	join->report.without_names += names ? 0 : value;
+	label_cnt = add_labels(join, key, names, labels);
 	if (label_cnt < 4)
 		join->report.without_labels += value;
 	cnt = add_stacks(join, key, value, ids);

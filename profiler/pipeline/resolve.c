@@ -63,6 +63,8 @@ int resolve_stack(struct symbolizer *symbolizer, struct stacks *stacks,
 	const char *note = NULL;
 	char text[300];
 	size_t i, cnt = MIN((size_t)body->frame_cnt, (size_t)STACK_FRAMES_MAX);
+	bool may_be_named = false;
+	int err;
 
 	if (body->header.kind == BODY_USER_STACK)
 		process = symbolizer_process(symbolizer, (pid_t)body->tgid, body->header.time_ns);
@@ -70,6 +72,8 @@ int resolve_stack(struct symbolizer *symbolizer, struct stacks *stacks,
 		locations[i] = resolve_frame(symbolizer, process, body, i);
 		if (!locations[i])
 			return -ENOMEM;
+		may_be_named |= !locations[i]->named && (locations[i]->kind == LOCATION_JIT ||
+							 locations[i]->kind == LOCATION_UNKNOWN);
 		/* A caller outside all executable mappings is none, whatever stands before it. */
 		if (i > 0 && process && locations[i]->kind == LOCATION_UNKNOWN) {
 			cnt = i;
@@ -89,5 +93,6 @@ int resolve_stack(struct symbolizer *symbolizer, struct stacks *stacks,
 			return -ENOMEM;
 		stack.cnt++;
 	}
-	return stacks_add(stacks, body->header.epoch, body->id, locations, &stack);
+	err = stacks_add(stacks, body->header.epoch, body->id, locations, &stack);
+	return err ? err : may_be_named;
 }

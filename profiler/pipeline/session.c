@@ -33,6 +33,7 @@
 #define DRAIN_NS (100 * NS_PER_MS)
 #define SIDEBAND_RING_BYTES (128u << 10)
 #define RESCAN_NS NS_PER_SEC
+#define NAMELESS_BYTES_MAX (2u << 20)
 #define LATE_NS NS_PER_SEC /* how long after a flush older samples may still be named */
 
 struct session {
@@ -46,6 +47,7 @@ struct session {
 	struct sampler *sampler;
 	struct stacks stacks;
 	struct bodies bodies;
+	struct bodies nameless; /* named in part: tried once more when their epoch is joined */
 	struct join join;
 	struct hashmap exited; /* pid_t -> nothing: leaders that have exited, perhaps not the last */
 	uint64_t sideband_lost, next_rescan_ns;
@@ -140,10 +142,36 @@ static int name_bodies(struct session *session)
 	size_t cursor = 0;
 	int err = 0;
 
-	while (!err && (body = bodies_next(&session->bodies, &cursor)))
+	while (err >= 0 && (body = bodies_next(&session->bodies, &cursor))) {
 		err = resolve_stack(session->symbolizer, &session->stacks, body);
+		/* Without memory, or with too many, they stay as they are. */
+		if (err > 0 && session->nameless.bytes.len < NAMELESS_BYTES_MAX)
+			bodies_add(&session->nameless, body);
+	}
 	bodies_clear(&session->bodies);
-	return err;
+	return MIN(err, 0);
+}
+
+/*
+ * A body comes once per epoch, perhaps before its JIT has written the function's line to the
+ * perf-map, or before a mapping whose record was lost was read from /proc.
+ */
+static int name_again(struct session *session, uint32_t epoch)
+{
+	struct bodies later = {};
+	const struct stack_body *body;
+	size_t cursor = 0;
+	int err = 0;
+
+	while (err >= 0 && (body = bodies_next(&session->nameless, &cursor))) {
+		if (body->header.epoch == epoch)
+			err = resolve_stack(session->symbolizer, &session->stacks, body);
+		else
+			bodies_add(&later, body);
+	}
+	bodies_free(&session->nameless);
+	session->nameless = later;
+	return MIN(err, 0);
 }
 
 static int apply_sideband(struct session *session)
@@ -243,7 +271,9 @@ static int flush(struct session *session)
 	if (err)
 		return err;
 	join_begin_epoch(&session->join, epoch);
-	err = sampler_drain_counts(session->sampler, epoch, join_count, &session->join);
+	err = name_again(session, epoch);
+	if (!err)
+		err = sampler_drain_counts(session->sampler, epoch, join_count, &session->join);
 	if (!err)
 		err = join_spilled(session, epoch);
 	if (err)
@@ -269,6 +299,7 @@ static void add_report(struct window_report *sum, const struct window_report *mo
 	sum->processes += more->processes;
 	sum->stacks += more->stacks;
 	sum->without_stack += more->without_stack;
+	sum->without_names += more->without_names;
 	sum->without_labels += more->without_labels;
 	sum->sideband_lost += more->sideband_lost;
 	sum->duration_ns += more->duration_ns;
@@ -280,7 +311,7 @@ static void add_report(struct window_report *sum, const struct window_report *mo
 static void begin_window(struct session *session, uint64_t now_ns)
 {
 	session->window_start_ns = now_ns;
-	session->window_start_wall_ns = realtime_ns();
+	session->window_start_wall_ns = realtime_ns() - (monotonic_ns() - now_ns);
 	if (session->config->every_ns)
 		session->next_window_ns = now_ns + session->config->every_ns;
 }
@@ -482,6 +513,7 @@ static void close_all(struct session *session)
 	join_free(&session->join);
 	stacks_free(&session->stacks);
 	bodies_free(&session->bodies);
+	bodies_free(&session->nameless);
 	hashmap_free(&session->exited);
 	sampler_free(session->sampler);
 	sideband_free(session->sideband);

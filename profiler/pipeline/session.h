@@ -35,6 +35,7 @@ struct window_report {
 	uint64_t processes;	  /* distinct (pid, start, exec) */
 	uint64_t stacks;	  /* distinct stacks (kernel and user frames together) */
 	uint64_t without_stack;	  /* counted, but the frames were lost: ring full */
+	uint64_t without_names;   /* counted, but the task's names were lost: ring full */
 	uint64_t without_labels;  /* counted without pid and tid: the profile was at its limit */
 	uint64_t sideband_lost;	  /* records of processes that the kernel dropped */
 	uint64_t start_ns, end_ns; /* wall clock, UTC */

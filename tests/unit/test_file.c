@@ -175,6 +175,49 @@ static void test_killed_writer_leaves_old_content(void **state)
 	unlink("out");
 }
 
+/* A second ^C: nothing half-written stays, and it is the signal that ended us. */
+static void test_ended_writer_leaves_nothing_behind(void **state)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		pid_t writer = fork();
+		int status;
+
+		assert_true(writer >= 0);
+		if (!writer) {
+			struct file_output *output;
+
+			file_output_open("out", &output, NULL);
+			file_output_write(output, "new", 3);
+			raise(signals[i]);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(writer, &status, 0), writer);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == signals[i]);
+		assert_int_equal(count_entries("."), 0);
+	}
+}
+
+static void test_writing_leaves_signals_as_they_were(void **state)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, before, now;
+	struct file_output *output;
+
+	(void)state;
+	sigaction(SIGTERM, &ignore, &before);
+	assert_int_equal(file_output_open("out", &output, NULL), 0);
+	raise(SIGTERM);
+	assert_int_equal(file_output_commit(output, NULL), 0);
+	sigaction(SIGTERM, &before, &now);
+	assert_ptr_equal(now.sa_handler, SIG_IGN);
+	sigaction(SIGINT, NULL, &now);
+	assert_ptr_equal(now.sa_handler, SIG_DFL);
+	unlink("out");
+}
+
 static void test_taken_temporary_name_is_stepped_over(void **state)
 {
 	char temp[64];
@@ -448,6 +491,8 @@ int main(void)
 		IN_PLACE(test_large_and_small_writes_keep_their_order),
 		IN_PLACE(test_failed_write_leaves_nothing_behind),
 		IN_PLACE(test_killed_writer_leaves_old_content),
+		IN_PLACE(test_ended_writer_leaves_nothing_behind),
+		IN_PLACE(test_writing_leaves_signals_as_they_were),
 		IN_PLACE(test_taken_temporary_name_is_stepped_over),
 		IN_PLACE(test_longest_name_can_be_written),
 		IN_PLACE(test_places_that_cannot_be_written_say_why),

@@ -181,6 +181,7 @@ static void test_task_whose_name_did_not_arrive_is_unknown(void **state)
 	profile = end_window(&setting);
 	check_samples(profile, "f_11;f_12 3 process=[unknown] thread=[unknown] pid=100:pid "
 			       "tid=102:tid\n");
+	assert_int_equal(setting.join.report.without_names, 3);
 	teardown(&setting);
 }
 

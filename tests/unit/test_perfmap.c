@@ -231,6 +231,28 @@ static void test_perfmap_update_reads_growth_and_starts_anew(void **state)
 	close(fd);
 }
 
+/* As jcmd's Compiler.perfmap does: the same file, from its beginning, and longer. */
+static void test_perfmap_written_anew_and_longer_is_read_anew(void **state)
+{
+	int fd = memfd_create("perfmap", MFD_CLOEXEC);
+	struct perfmap *map = parse("");
+
+	(void)state;
+	assert_true(fd >= 0);
+	append(fd, "1000 10 one\n2000 10 two\n");
+	assert_int_equal(perfmap_update(map, fd), 2);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	append(fd, "1000 10 first\n3000 10 three\n4000 10 four\n");
+	assert_int_equal(perfmap_update(map, fd), 3);
+	assert_symbol(map, 0x1000, "first");
+	assert_symbol(map, 0x2000, NULL);
+	assert_symbol(map, 0x3000, "three");
+	assert_symbol(map, 0x4000, "four");
+	assert_int_equal(perfmap_skipped(map), 0);
+	perfmap_free(map);
+	close(fd);
+}
+
 /* A 2 GB file that is one hole after its first line. */
 static void test_perfmap_reads_no_more_than_its_limit(void **state)
 {
@@ -480,6 +502,7 @@ int main(void)
 		cmocka_unit_test(test_perfmap_cuts_names_of_huge_lines),
 		cmocka_unit_test(test_perfmap_torn_line_waits_for_its_rest),
 		cmocka_unit_test(test_perfmap_update_reads_growth_and_starts_anew),
+		cmocka_unit_test(test_perfmap_written_anew_and_longer_is_read_anew),
 		cmocka_unit_test(test_perfmap_reads_no_more_than_its_limit),
 		cmocka_unit_test(test_perfmap_bounds_its_memory_and_counts_the_rest),
 		cmocka_unit_test(test_perfmap_names_that_are_gone_make_room),

@@ -56,7 +56,7 @@ static const struct named_stack *resolve(struct setting *setting,
 {
 	const struct named_stack *stack;
 
-	assert_int_equal(resolve_stack(&setting->symbolizer, &setting->stacks, &setting->body), 0);
+	assert_true(resolve_stack(&setting->symbolizer, &setting->stacks, &setting->body) >= 0);
 	stack = stacks_find(&setting->stacks, setting->body.header.epoch, setting->body.id,
 			    ret_locations);
 	assert_non_null(stack);
@@ -122,6 +122,25 @@ static void test_kernel_stack_asks_for_no_process(void **state)
 	assert_false(setting.symbolizer.calls[0].return_address);
 	assert_true(setting.symbolizer.calls[2].kernel);
 	assert_true(setting.symbolizer.calls[2].return_address);
+	teardown(&setting);
+}
+
+static void test_frames_that_may_get_a_name_later_are_told(void **state)
+{
+	struct location *jit;
+	struct setting setting;
+
+	(void)state;
+	setup(&setting, 3, STACK_COMPLETE);
+	jit = fake_place(&setting.symbolizer, 0x1001, "[jit]", LOCATION_JIT, NULL);
+	jit->named = false;
+	assert_int_equal(resolve_stack(&setting.symbolizer, &setting.stacks, &setting.body), 1);
+	jit->named = true;
+	assert_int_equal(resolve_stack(&setting.symbolizer, &setting.stacks, &setting.body), 0);
+	fake_place(&setting.symbolizer, 0x1000, "f_1000", LOCATION_USER, NULL)->kind =
+		LOCATION_UNKNOWN;
+	fake_place(&setting.symbolizer, 0x1000, "", LOCATION_USER, NULL)->named = false;
+	assert_int_equal(resolve_stack(&setting.symbolizer, &setting.stacks, &setting.body), 1);
 	teardown(&setting);
 }
 
@@ -320,6 +339,7 @@ int main(void)
 		cmocka_unit_test(test_leaf_is_looked_up_exactly_and_callers_as_return_addresses),
 		cmocka_unit_test(test_leaf_behind_a_system_call_is_a_return_address_too),
 		cmocka_unit_test(test_kernel_stack_asks_for_no_process),
+		cmocka_unit_test(test_frames_that_may_get_a_name_later_are_told),
 		cmocka_unit_test(test_stack_is_kept_under_its_epoch_and_id),
 		cmocka_unit_test(test_each_end_of_a_walk_has_its_note),
 		cmocka_unit_test(test_odd_file_names_in_a_note),
