@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* ebpfprof: the table of commands, and the way to them. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "profiler/base/cleanup.h"
 #include "profiler/cmd/command.h"
@@ -58,10 +60,26 @@ static int help(const char *name)
 	return EXIT_DONE;
 }
 
+/*
+ * Started with a standard stream closed (`2>&-`), the next file opened would take its place, and
+ * messages would go into a profile.  What fills it fails as a closed one does: it cannot be read
+ * from (stdin) or written to.
+ */
+static void fill_standard_streams(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+			return;
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
 
+	fill_standard_streams();
 	if (argc < 2) {
 		print_help(stderr);
 		return EXIT_USAGE;

@@ -128,8 +128,8 @@ static int print_window(void *context, struct profile *profile, const struct win
 	_cleanup_(profile_freep) struct profile *owned = profile;
 	struct folded *folded = context;
 
-	(void)report;
 	hot_find(owned, &folded->hot);
+	folded->hot.user_samples = report->quality.user;
 	return write_stdout(folded, owned, err);
 }
 

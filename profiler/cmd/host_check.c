@@ -59,6 +59,5 @@ int host_check_before_profiling(bool force, struct errmsg *err)
 			       capabilities.bpf ? "" : "CAP_BPF",
 			       capabilities.bpf || capabilities.perfmon ? "" : " and ",
 			       capabilities.perfmon ? "" : "CAP_PERFMON");
-	host_raise_memlock();
 	return 0;
 }

@@ -125,6 +125,7 @@ static int save_window(void *context, struct profile *profile, const struct wind
 	free(record->last_path);
 	record->last_path = path;
 	hot_find(owned, &record->hot);
+	record->hot.user_samples = report->quality.user;
 	code = profile_save(owned, record->format, NULL, path, err);
 	if (code)
 		return code;

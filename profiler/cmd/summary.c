@@ -65,9 +65,11 @@ static void print_stacks(const struct window_report *report, const struct hot_li
 			"named\n",
 			percent(quality->complete, quality->user),
 			percent(quality->named, quality->frames));
+	if (hot->samples != report->totals.counted)
+		fputs("  of the last file:\n", stderr);
 	for (i = 0; i < hot->note_cnt; i++)
 		fprintf(stderr, "             %5.1f %%  %s\n",
-			percent(hot->notes[i].samples, quality->user), hot->notes[i].name);
+			percent(hot->notes[i].samples, hot->user_samples), hot->notes[i].name);
 	for (i = 0; i < hot->function_cnt; i++)
 		fprintf(stderr, "  %s   %5.1f %%  %s\n", i ? "       " : "hottest",
 			percent(hot->functions[i].samples, hot->samples), hot->functions[i].name);

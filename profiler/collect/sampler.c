@@ -26,6 +26,7 @@
 #include "profiler/base/fileio.h"
 #include "profiler/base/strbuf.h"
 #include "profiler/collect/cpus.h"
+#include "profiler/collect/host.h"
 #include "profiler/collect/perf_event.h"
 #include "profiler/collect/shared.h"
 #include "profiler/collect/targets.h"
@@ -187,6 +188,7 @@ static int sampler_init(struct sampler *sampler, const struct targets *targets, 
 	sampler->period = (sampler->config.event == SAMPLER_CYCLES ? cycles_per_sec() :
 								     NS_PER_SEC) /
 			  sampler->config.freq_hz;
+	host_raise_memlock(); /* only now: a command that was forked before keeps its own limit */
 	code = shared_maps_new(&shared, targets, &sampler->maps, err);
 	if (!code)
 		code = load_follow(sampler, targets, err);

@@ -63,6 +63,8 @@ int bpf_load_failed(int code, const char *object, struct errmsg *err)
 			      "sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_syslog,"
 			      "cap_dac_read_search,cap_checkpoint_restore=ep "
 			      "$(command -v ebpfprof)");
+	else if (code == -EMFILE)
+		err_hint(err, "raise the limit of open files: ulimit -n 65536");
 	else
 		err_hint(err, "`ebpfprof doctor` tells what this kernel lacks");
 	return code;

@@ -22,6 +22,7 @@ struct hot_list {
 	struct hot_entry notes[HOT_NOTES];	   /* outermost frames such as `[truncated: depth]` */
 	size_t function_cnt, note_cnt;
 	uint64_t samples; /* of the profile */
+	uint64_t user_samples; /* of them, with a user stack; for the caller to set */
 };
 
 /** hot_find - rank @profile's functions by its first sample type; -ENOMEM */

@@ -181,7 +181,9 @@ class Load:
 
 
 class Run:
-    """One run of a tool, ended by itself or by finish()."""
+    """One run of a tool, ended by itself or by finish(); none outlives main()."""
+
+    running = []
 
     def __init__(self, command, folder, ends_by=None):
         self.command = command
@@ -195,6 +197,7 @@ class Run:
         self.process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL,
                                         stdout=self.stdout, stderr=self.stderr)
         self.pid = self.process.pid
+        Run.running.append(self)
         self.cpu_sec = None
 
     def watch_memory(self):
@@ -231,6 +234,7 @@ class Run:
                 raise Failed(f"{self.name()} did not end{self.last_words()}")
             time.sleep(0.02)
         self.process.returncode = os.waitstatus_to_exitcode(status)
+        Run.running.remove(self)
         self.cpu_sec = usage.ru_utime + usage.ru_stime
         if usage.ru_maxrss * 1024 > self.rss_floor:
             self.rss_bytes = max(self.rss_bytes, usage.ru_maxrss * 1024)
@@ -315,4 +319,7 @@ def main(body):
     except KeyboardInterrupt:
         return 130
     finally:
+        for run in Run.running:
+            run.process.kill()
+            run.process.wait()
         shutil.rmtree(folder, ignore_errors=True)

@@ -8,6 +8,31 @@ import re
 from conftest import parse_sums, workload
 
 
+def pprof_times(raw):
+    """time_nanos and duration_nanos: profile.proto, fields 9 and 10."""
+    at, fields = 0, {}
+
+    def varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = raw[at]
+            at += 1
+            value |= (byte & 0x7f) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while at < len(raw):
+        key = varint()
+        value = varint()
+        if key & 7 == 2:
+            at += value
+        else:
+            fields[key >> 3] = value
+    return fields[9], fields[10]
+
+
 def test_both_sums_are_exact_and_equal_the_profile(tool):
     stacks = tool.record("-a", "-d", "3", "-F", "99")
     sums = parse_sums(tool.last.stderr)
@@ -58,6 +83,26 @@ def test_windows_lose_and_overlap_nothing(tool):
     total = sum(tool.folded(f).total() for f in files)
     assert total == sums["counted"]
     assert total >= 0.25 * 4 * 499, done.stderr
+
+
+def test_shares_of_the_last_file_are_said_to_be_its(tool):
+    done = tool.run("record", "-F", "199", "--every", "1", "-o", "w-%T.pb", "--", workload("jit"),
+                    "3")
+    assert "of the last file:" in done.stderr
+    done = tool.run("record", "-F", "199", "-o", "one.pb", "--", workload("jit"), "1")
+    assert "of the last file:" not in done.stderr
+
+
+def test_windows_begin_where_the_last_one_ended(tool):
+    tool.run("record", "-F", "499", "--every", "1", "-o", "w-%T.pb", "--", workload("split"), "4")
+    end = None
+    for file in sorted(glob.glob(os.path.join(tool.folder, "w-*.pb"))):
+        with open(file, "rb") as profile:
+            start, duration = pprof_times(profile.read())
+        # Naming and writing the last window is not time that nobody sampled.
+        assert end is None or abs(start - end) < 2_000_000, (file, start - end)
+        end = start + duration
+    assert end
 
 
 def test_flush_splits_change_nothing(tool):

@@ -84,6 +84,32 @@ def test_full_disk_leaves_the_old_file(tool):
         subprocess.run(["umount", disk], check=True)
 
 
+def test_closed_standard_streams_do_no_harm(tool):
+    done = subprocess.run(["bash", "-c", f"exec {EBPFPROF} record -o c.folded -- {workload('split')}"
+                           " 1 <&- >&- 2>&-"], cwd=tool.folder)
+    assert done.returncode == 0
+    with open(os.path.join(tool.folder, "c.folded")) as out:
+        assert Stacks(out.read()).having("work_sixty") > 0
+    done = subprocess.run(["bash", "-c", f"exec {EBPFPROF} folded -q -d 0.2 >&-"], cwd=tool.folder,
+                          stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and "Bad file descriptor" in done.stderr
+
+
+def test_too_few_files_allowed_is_said(tool):
+    tool.fails("record", "-d", "1", says=["Too many open files", "ulimit -n"],
+               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12)))
+    nothing_left(tool.folder)
+
+
+def test_file_larger_than_allowed_is_one_line(tool):
+    done = tool.run("record", "-q", "-F", "999", "-o", "x.folded", "--", workload("recurse"), "1",
+                    check=False,
+                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512)))
+    assert done.returncode == 1, done.stderr
+    assert "too large" in done.stderr and done.stderr.count("\n") == 1
+    nothing_left(tool.folder)
+
+
 def test_device_and_fifo_are_written_through(tool):
     fifo = os.path.join(tool.folder, "fifo.pb.gz")
     os.mkfifo(fifo)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import EBPFPROF, ROOT, need, unshare, workload
+from conftest import EBPFPROF, ROOT, need, unshare, wait_until, workload
 
 SPIN_JS = os.path.join(ROOT, "tests", "workloads", "spin.js")
 
@@ -22,6 +22,26 @@ def test_anonymous_code_with_a_perf_map_is_named(tool):
     stacks = tool.record("-F", "199", "--", workload("jit"), "2")
     assert any("jit_spin" in f or "jit" in f for s in stacks.counts for f in s[1:]), stacks
     assert not any(s[-1] == "[jit]" for s in stacks.counts), stacks
+
+
+def test_a_perf_map_that_comes_late_names_what_was_sampled_before(tool, start):
+    """A body travels once per flush: its first look at the map must not be the last."""
+    program = start(workload("jit"), "8")
+    path = f"/tmp/perf-{program.pid}.map"
+    wait_until(lambda: os.path.exists(path) and os.path.getsize(path))
+    time.sleep(0.2)
+    os.rename(path, path + ".away")
+    recorder = start(EBPFPROF, "record", "-p", program.pid, "-F", "199", "-d", "3", "-o", "l.pb.gz",
+                     cwd=tool.folder, stderr=subprocess.DEVNULL)
+    time.sleep(2)
+    os.rename(path + ".away", path)
+    try:
+        assert recorder.wait() == 0
+        stacks = tool.folded("l.pb.gz")
+        assert stacks.total() > 100, stacks
+        assert not any("[jit]" in s for s in stacks.counts), stacks
+    finally:
+        os.unlink(path)
 
 
 def test_perf_map_in_a_namespace_of_its_own(tool, start):

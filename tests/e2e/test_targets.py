@@ -2,6 +2,7 @@
 """Which tasks are profiled, when a window ends, what is passed on."""
 
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -167,3 +168,12 @@ def test_weird_names_stay_one_field(tool):
     assert mine, stacks
     assert all(";" not in s[0] and "\n" not in s[0] for s in mine)
     assert any(s[0].startswith("a b:c") for s in mine), mine
+
+
+def test_command_keeps_its_own_limits(tool):
+    """We raise RLIMIT_MEMLOCK for the maps of kernels before 5.11; the command does not get that."""
+    done = tool.run("record", "-q", "-o", "-", "--format", "folded", "--", "bash", "-c",
+                    "ulimit -Sl >&2", preexec_fn=lambda: resource.setrlimit(
+                        resource.RLIMIT_MEMLOCK, (65536, resource.getrlimit(
+                            resource.RLIMIT_MEMLOCK)[1])))
+    assert done.stderr.split() == ["64"], done.stderr
