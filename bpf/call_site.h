@@ -48,6 +48,12 @@ static inline __attribute__((always_inline)) int call_site_is_thread_start(const
 	return code[7] == 0x90;
 }
 
+/* Does the code in front of ip, code[0..1], end in `syscall` (0F 05)? */
+static inline __attribute__((always_inline)) int call_site_is_syscall(const __u8 code[8])
+{
+	return code[0] == 0x0f && code[1] == 0x05;
+}
+
 /**
  * call_site_leaf_offset - where a leaf's return address is when its frame pointer is not its own
  * @code: the bytes [ip - 2, ip + 6)
@@ -61,8 +67,8 @@ static inline __attribute__((always_inline)) int call_site_is_thread_start(const
 static inline __attribute__((always_inline)) int call_site_leaf_offset(const __u8 code[8],
 								       int in_syscall)
 {
-	if (in_syscall)
-		return code[0] == 0x0f && code[1] == 0x05 ? 0 : -1;
+	if (in_syscall && call_site_is_syscall(code))
+		return 0;
 	if (code[2] == 0x55 || code[2] == 0xc3 || code[2] == 0xc2)
 		return 0;
 	if (code[2] == 0xf3 && ((code[3] == 0x0f && code[4] == 0x1e && code[5] == 0xfa) ||
@@ -88,6 +94,11 @@ static inline __attribute__((always_inline)) int call_site_ends(const __u8 code[
 static inline __attribute__((always_inline)) int call_site_is_thread_start(const __u8 code[8])
 {
 	return code[7] == 0xd5 && code[6] == 0x03 && code[5] == 0x20 && code[4] == 0x1f; /* NOP */
+}
+
+static inline __attribute__((always_inline)) int call_site_is_syscall(const __u8 code[8])
+{
+	return code[0] == 0x00 && code[1] == 0xd4; /* upper half of SVC #0 */
 }
 
 static inline __attribute__((always_inline)) int call_site_leaf_offset(const __u8 code[8],

@@ -32,7 +32,7 @@ struct sample_key {
 	__u32 exec_id;	    /* task->self_exec_id: rises with each exec */
 	__u8 kind;	    /* enum sample_kind */
 	__u8 confidence;    /* of request and flow, in percent */
-	__u16 reserved;
+	__u16 names;	    /* of the task's and its leader's name: a rename makes another key */
 };
 
 enum body_kind {
@@ -79,7 +79,8 @@ struct task_body {
 	__u32 tgid;
 	__u32 tid;
 	__u32 exec_id;
-	__u32 flags; /* TASK_IS_* */
+	__u16 flags; /* TASK_IS_* */
+	__u16 names; /* as in sample_key */
 	char comm[STACK_COMM_BYTES];	    /* of the task */
 	char leader_comm[STACK_COMM_BYTES]; /* of its process: the thread group's leader */
 };

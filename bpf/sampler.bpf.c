@@ -86,6 +86,13 @@ static __always_inline enum stat count_sample(const struct moment *moment, struc
 				  bpf_map_update_elem(&counts_0, key, &one, BPF_NOEXIST);
 	if (err == 0)
 		return STAT_COUNTED;
+	/* Two CPUs can have one key: the idle tasks all have id 0. */
+	count = moment->epoch & 1 ? bpf_map_lookup_elem(&counts_1, key) :
+				    bpf_map_lookup_elem(&counts_0, key);
+	if (count) {
+		__sync_fetch_and_add(count, 1);
+		return STAT_COUNTED;
+	}
 	body_begin(moment, &body.header, BODY_SAMPLE);
 	body.key = *key;
 	body.count = 1;
@@ -127,7 +134,7 @@ int sample_cpu(struct bpf_perf_event_data *ctx)
 	key.exec_id = facts.exec_id;
 	key.start_boottime_ns = facts.start_boottime_ns;
 	take_stacks(ctx, &moment, &facts, &key);
-	task_send(&moment, &facts);
+	key.names = task_send(&moment, &facts);
 	stat_add(moment.epoch, count_sample(&moment, &key));
 	return 0;
 }

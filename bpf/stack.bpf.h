@@ -145,27 +145,38 @@ static __noinline __maybe_unused __u64 kernel_stack_id(const struct moment *mome
 	return body->id;
 }
 
-/* Who the task is: sent once per epoch, and again when it has changed its name. */
-static __noinline __maybe_unused void task_send(const struct moment *moment, const struct task_facts *facts)
+/*
+ * Who the task is: sent once per epoch and name.  Returns a hash of its names for the key, so that
+ * samples before and after a rename stay apart.
+ */
+static __noinline __maybe_unused __u16 task_send(const struct moment *moment,
+						 const struct task_facts *facts)
 {
 	struct task_body body = {};
-	__u64 id, tag, *place, words[2];
+	__u64 id, tag, *place, words[2], names = 0;
 
 	bpf_get_current_comm(body.comm, sizeof(body.comm));
 	__builtin_memcpy(words, body.comm, sizeof(words));
-	id = hash_mix(process_hash(facts), facts->tid);
-	id = hash_mix(hash_mix(id, words[0]), words[1]);
+	names = hash_mix(hash_mix(names, words[0]), words[1]);
+	if (facts->tid == facts->tgid)
+		__builtin_memcpy(body.leader_comm, body.comm, sizeof(body.leader_comm));
+	else
+		leader_comm_read(facts->task, body.leader_comm);
+	__builtin_memcpy(words, body.leader_comm, sizeof(words));
+	names = hash_mix(hash_mix(names, words[0]), words[1]);
+	id = hash_mix(hash_mix(process_hash(facts), facts->tid), names);
+	body.names = (__u16)names;
 	place = unseen_place(moment, id, &tag);
 	if (!place)
-		return;
+		return body.names;
 	body_begin(moment, &body.header, BODY_TASK);
 	body.start_boottime_ns = facts->start_boottime_ns;
 	body.tgid = facts->tgid;
 	body.tid = facts->tid;
 	body.exec_id = facts->exec_id;
 	body.flags = facts->flags & PF_KTHREAD ? TASK_IS_KERNEL_THREAD : 0;
-	leader_comm_read(facts->task, body.leader_comm);
 	body_output(moment, place, tag, &body, sizeof(body));
+	return body.names;
 }
 
 #endif

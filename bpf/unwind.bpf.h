@@ -24,6 +24,7 @@
 /* main()'s frame lies this near to the initial stack pointer, start_thread()'s to the TLS. */
 #define BASE_BYTES_MAIN 768
 #define BASE_BYTES_THREAD 1024
+#define STACK_SWITCHES_MAX 8
 #define STACK_STEP_MAX (1u << 20) /* a frame larger than this is not believed */
 
 /*
@@ -51,6 +52,7 @@ struct walk {
 	__u64 sp;
 	__u32 cnt;
 	__u16 end;
+	__u32 falls; /* steps to a lower frame pointer */
 	__u16 leaf_is_call; /* frame 0 lies behind a system call instruction */
 };
 
@@ -119,7 +121,7 @@ static __always_inline void walk_leaf(struct walk *walk, __u64 *frames,
 	if (bpf_probe_read_user(code, sizeof(code), (void *)(regs->ip - 2)))
 		return;
 	offset = call_site_leaf_offset(code, regs->in_syscall);
-	walk->leaf_is_call = regs->in_syscall && offset >= 0;
+	walk->leaf_is_call = regs->in_syscall && call_site_is_syscall(code);
 	if (offset < 0)
 		return;
 	if (bpf_probe_read_user(&address, sizeof(address), (void *)(regs->sp + offset)))
@@ -154,6 +156,9 @@ static __always_inline bool walk_step(struct walk *walk, __u64 *frames, __u64 *f
 		return false;
 	}
 	walk_add(walk, frames, record.return_address);
+	/* Stacks grow down: a frame pointer falls where the stack is switched, and in a circle. */
+	if (record.fp <= *fp && record.fp && ++walk->falls > STACK_SWITCHES_MAX)
+		return false;
 	walk->last_fp = *fp;
 	*fp = record.fp;
 	return true;
@@ -175,6 +180,7 @@ static __always_inline void walk_user_stack(struct walk *walk, __u64 *frames,
 	walk->last_fp = 0;
 	walk->sp = regs->sp;
 	walk->leaf_is_call = 0;
+	walk->falls = 0;
 	walk_add(walk, frames, regs->ip);
 	if (regs->is_compat) {
 		walk->end = STACK_COMPAT;

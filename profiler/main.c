@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* ebpfprof: the table of commands, and the way to them. */
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -79,6 +80,11 @@ int main(int argc, char **argv)
 {
 	const struct command *command;
 
+	/*
+	 * Large tables live in mappings of their own, which grow without a copy and go back to the
+	 * kernel when freed. Left to itself glibc raises this limit to 32 MiB after the first one.
+	 */
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	fill_standard_streams();
 	if (argc < 2) {
 		print_help(stderr);

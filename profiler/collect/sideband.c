@@ -113,7 +113,8 @@ static void close_ring(struct cpu_ring *ring)
 	fd_closep(&ring->fd);
 }
 
-int sideband_new(size_t ring_bytes_per_cpu, struct sideband **ret, struct errmsg *err)
+int sideband_new(size_t ring_bytes_per_cpu, bool build_ids, struct sideband **ret,
+		 struct errmsg *err)
 {
 	struct sideband *sideband = calloc(1, sizeof(*sideband));
 	struct cpu_set_bits online;
@@ -123,7 +124,7 @@ int sideband_new(size_t ring_bytes_per_cpu, struct sideband **ret, struct errmsg
 	if (!sideband)
 		return err_set(err, -ENOMEM, "cannot follow processes");
 	sideband->ring_bytes = ring_bytes_per_cpu;
-	sideband->with_build_id = true;
+	sideband->with_build_id = build_ids;
 	sideband->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	code = sideband->epoll_fd < 0 ? -errno : cpus_online(&online);
 	if (code)
@@ -304,6 +305,7 @@ int64_t sideband_drain(struct sideband *sideband, uint64_t until_ns,
 		if (pending->time_ns > until_ns)
 			break;
 		if (sideband_record_parse((const void *)(sideband->records + pending->offset),
+					  sideband->with_build_id,
 					  &event))
 			code = visit(context, &event);
 	}

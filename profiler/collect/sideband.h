@@ -9,6 +9,7 @@
 #ifndef EBPFPROF_COLLECT_SIDEBAND_H
 #define EBPFPROF_COLLECT_SIDEBAND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -37,8 +38,15 @@ struct sideband_event {
 	const char *path;     /* borrowed for the call */
 };
 
-/** sideband_new - open and start the events of all online CPUs */
-int sideband_new(size_t ring_bytes_per_cpu, struct sideband **ret, struct errmsg *err);
+/**
+ * sideband_new - open and start the events of all online CPUs
+ * @build_ids: have the kernel (from 5.12) put build-ids into records in place of device and inode.
+ * Harms others: while such an event is open, the kernel flags the mmap records of every other
+ * perf event too, without putting a build-id there (seen on 6.18: perf_event_mmap_output() does
+ * not take the flag back), and a `perf record` that runs beside us aborts in build-id.c.
+ */
+int sideband_new(size_t ring_bytes_per_cpu, bool build_ids, struct sideband **ret,
+		 struct errmsg *err);
 void sideband_free(struct sideband *sideband);
 
 /** sideband_poll_fd - an epoll descriptor, readable when a ring is half full */

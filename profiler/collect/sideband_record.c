@@ -62,7 +62,8 @@ bool sideband_record_time(const struct perf_event_header *record, uint64_t *ret_
 	return true;
 }
 
-static bool parse_mmap(const struct perf_event_header *header, struct sideband_event *event)
+static bool parse_mmap(const struct perf_event_header *header, bool build_ids,
+		       struct sideband_event *event)
 {
 	const struct record_mmap2 *record = (const void *)header;
 	size_t room = header->size - sizeof(uint64_t);
@@ -76,7 +77,7 @@ static bool parse_mmap(const struct perf_event_header *header, struct sideband_e
 	event->length = record->length;
 	event->offset = record->offset;
 	event->path = record->path;
-	if (header->misc & PERF_RECORD_MISC_MMAP_BUILD_ID) {
+	if (build_ids && (header->misc & PERF_RECORD_MISC_MMAP_BUILD_ID)) {
 		event->build_id_len = MIN(record->build_id_len, (uint8_t)sizeof(event->build_id));
 		memcpy(event->build_id, record->build_id, event->build_id_len);
 	} else {
@@ -114,7 +115,8 @@ static bool parse_exec(const struct perf_event_header *header, struct sideband_e
 	return true;
 }
 
-bool sideband_record_parse(const struct perf_event_header *record, struct sideband_event *ret)
+bool sideband_record_parse(const struct perf_event_header *record, bool build_ids,
+			   struct sideband_event *ret)
 {
 	struct sideband_event event = {};
 	bool good;
@@ -123,7 +125,7 @@ bool sideband_record_parse(const struct perf_event_header *record, struct sideba
 		return false;
 	switch (record->type) {
 	case PERF_RECORD_MMAP2:
-		good = parse_mmap(record, &event);
+		good = parse_mmap(record, build_ids, &event);
 		break;
 	case PERF_RECORD_COMM:
 		good = parse_exec(record, &event);

@@ -23,12 +23,15 @@ bool sideband_record_time(const struct perf_event_header *record, uint64_t *ret_
 
 /**
  * sideband_record_parse - the event that a record stands for
+ * @build_ids: our event asked for build-ids. Without it a record's flag is not believed: the
+ * kernel leaves it set when another tool's event asked (see sideband_new())
  * @ret: its path is borrowed from @record; untouched when false
  *
  * False for records that say nothing to us: other kinds, too short ones, a path without an end,
  * a new thread.
  */
-bool sideband_record_parse(const struct perf_event_header *record, struct sideband_event *ret);
+bool sideband_record_parse(const struct perf_event_header *record, bool build_ids,
+			   struct sideband_event *ret);
 
 /** sideband_record_lost - records that the kernel dropped before this one; 0 for other kinds */
 uint64_t sideband_record_lost(const struct perf_event_header *record);

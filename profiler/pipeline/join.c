@@ -203,6 +203,7 @@ int join_count(void *context, const struct sample_key *key, uint64_t value)
 		.tgid = key->tgid,
 		.tid = key->tid,
 		.exec_id = key->exec_id,
+		.names = key->names,
 	};
 	struct profile_label labels[4];
 	const struct task_names *names;
@@ -222,7 +223,7 @@ int join_count(void *context, const struct sample_key *key, uint64_t value)
 	id = profile_add_sample(join->profile, ids, (size_t)cnt, values, labels, label_cnt);
 	if (id < 0)
 		return (int)id;
-	task.tid = 0;
+	task.tid = task.names = 0;
 	hashmap_put(&join->processes, &task, NULL);
 	return 0;
 }

@@ -31,7 +31,7 @@
 #include "symbolizer/process.h"
 
 #define DRAIN_NS (100 * NS_PER_MS)
-#define SIDEBAND_RING_BYTES (128u << 10)
+#define SIDEBAND_RING_BYTES (256u << 10)
 #define RESCAN_NS NS_PER_SEC
 #define NAMELESS_BYTES_MAX (2u << 20)
 #define LATE_NS NS_PER_SEC /* how long after a flush older samples may still be named */
@@ -355,7 +355,7 @@ static int open_all(struct session *session)
 		err = sampler_new(&config->sampler, config->targets, &session->sampler,
 				  session->err);
 	if (!err)
-		err = sideband_new(ring ? ring : SIDEBAND_RING_BYTES, &session->sideband,
+		err = sideband_new(ring ? ring : SIDEBAND_RING_BYTES, false, &session->sideband,
 				   session->err);
 	if (!err) {
 		symbolizer_watch_jit(session->symbolizer, on_jit_mapped, session->sampler);

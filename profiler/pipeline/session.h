@@ -71,7 +71,7 @@ struct session_config {
 	uint64_t duration_ns; /* 0 = until a signal, the targets' or the command's end */
 	uint64_t every_ns;    /* 0 = one profile */
 	size_t profile_bytes_max; /* then samples lose pid and tid labels; 0 = 256 MiB */
-	size_t sideband_ring_bytes; /* per CPU; 0 = 128 KiB */
+	size_t sideband_ring_bytes; /* per CPU; 0 = 256 KiB */
 
 	/*
 	 * A finished profile, now owned by the callee.  Non-zero ends the session with that error

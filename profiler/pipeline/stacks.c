@@ -100,6 +100,7 @@ int stacks_add_task(struct stacks *stacks, const struct task_body *body)
 		.tgid = body->tgid,
 		.tid = body->tid,
 		.exec_id = body->exec_id,
+		.names = body->names,
 	};
 	struct task_names *names = hashmap_put(&side->tasks, &key, NULL);
 

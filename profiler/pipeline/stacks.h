@@ -26,7 +26,8 @@ struct named_stack {
 
 struct task_key {
 	uint64_t start_boottime_ns;
-	uint32_t tgid, tid, exec_id, reserved;
+	uint32_t tgid, tid, exec_id;
+	uint32_t names; /* hash of both names: see sample_key */
 };
 
 struct task_names {

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -102,3 +103,30 @@ def test_perf_sees_the_same_shares(tool, start):
     for name in ("work_sixty", "work_thirty", "work_ten"):
         theirs = sum(name in s for s in samples) / len(samples)
         assert stacks.share(name, "split") == pytest.approx(theirs, abs=0.03), name
+
+
+def test_perf_beside_us_is_left_alone(tool, start):
+    """A `perf record` that runs when we start must end well and have its mappings."""
+    perf = need("perf")
+    recorder = start(perf, "record", "-a", "-g", "-e", "cpu-clock", "-F", "99", "-o", "perf.data",
+                     "--", "sleep", "4", cwd=tool.folder, stderr=subprocess.PIPE)
+    time.sleep(1)
+    tool.run("record", "-q", "-o", "x.pb.gz", "--", workload("split"), "2")
+    _, stderr = recorder.communicate(timeout=30)
+    assert recorder.returncode == 0, stderr
+    script = subprocess.run([perf, "script", "-i", "perf.data", "-F", "comm,ip,sym"], text=True,
+                            cwd=tool.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert "work_sixty" in script.stdout, script.stderr[:300]
+
+
+def test_a_rename_keeps_its_samples_apart(tool):
+    """Samples carry the name of their time, also within one flush."""
+    script = ("import ctypes, time\n"
+              "libc = ctypes.CDLL(None)\n"
+              "for name in (b'phase_one', b'phase_two'):\n"
+              "    libc.prctl(15, name, 0, 0, 0)\n"
+              "    end = time.process_time() + 1\n"
+              "    while time.process_time() < end: pass\n")
+    stacks = tool.record("-F", "199", "--", "python3", "-c", script)
+    one, two = stacks.total("phase_one"), stacks.total("phase_two")
+    assert one > 100 and two > 100, stacks

@@ -77,7 +77,7 @@ static void test_fork_names_child_and_parent(void **state)
 	(void)state;
 	assert_true(sideband_record_time(record, &time_ns));
 	assert_true(time_ns == 0x03852778e8c9);
-	assert_true(sideband_record_parse(record, &event));
+	assert_true(sideband_record_parse(record, true, &event));
 	assert_int_equal(event.kind, SIDEBAND_FORK);
 	assert_int_equal(event.tgid, 0x213c);
 	assert_int_equal(event.tid, 0x213c);
@@ -92,7 +92,7 @@ static void test_new_thread_is_no_event(void **state)
 	struct sideband_event event;
 
 	(void)state;
-	assert_false(sideband_record_parse(record, &event));
+	assert_false(sideband_record_parse(record, true, &event));
 }
 
 static void test_exit_is_of_one_task(void **state)
@@ -101,7 +101,7 @@ static void test_exit_is_of_one_task(void **state)
 	struct sideband_event event;
 
 	(void)state;
-	assert_true(sideband_record_parse(record, &event));
+	assert_true(sideband_record_parse(record, true, &event));
 	assert_int_equal(event.kind, SIDEBAND_EXIT);
 	assert_int_equal(event.tgid, 0x213a);
 	assert_int_equal(event.tid, 0x213b);
@@ -114,14 +114,14 @@ static void test_comm_counts_only_with_the_exec_bit(void **state)
 	uint64_t time_ns;
 
 	(void)state;
-	assert_true(sideband_record_parse(record, &event));
+	assert_true(sideband_record_parse(record, true, &event));
 	assert_int_equal(event.kind, SIDEBAND_EXEC);
 	assert_int_equal(event.tgid, 0x213c);
 	assert_int_equal(event.tid, 0x213c);
 	assert_true(event.time_ns == 0x0385277a81e1);
 	record->misc = 0; /* prctl(PR_SET_NAME) */
 	assert_false(sideband_record_time(record, &time_ns));
-	assert_false(sideband_record_parse(record, &event));
+	assert_false(sideband_record_parse(record, true, &event));
 }
 
 static void test_mmap_with_inode(void **state)
@@ -130,7 +130,7 @@ static void test_mmap_with_inode(void **state)
 	struct sideband_event event;
 
 	(void)state;
-	assert_true(sideband_record_parse(record, &event));
+	assert_true(sideband_record_parse(record, true, &event));
 	assert_int_equal(event.kind, SIDEBAND_MMAP);
 	assert_int_equal(event.tgid, 0x213c);
 	assert_true(event.start == 0x5560a84b8000);
@@ -150,7 +150,7 @@ static void test_mmap_with_build_id_has_no_inode(void **state)
 	struct sideband_event event;
 
 	(void)state;
-	assert_true(sideband_record_parse(record, &event));
+	assert_true(sideband_record_parse(record, true, &event));
 	assert_int_equal(event.build_id_len, 20);
 	assert_memory_equal(event.build_id,
 			    "\xc8\x91\x56\xeb\xda\xbf\x85\x9f\x4e\xe7\x0c\xb0\xc3\x03\x00\x4d\xcc"
@@ -162,13 +162,26 @@ static void test_mmap_with_build_id_has_no_inode(void **state)
 	assert_string_equal(event.path, "/usr/bin/true");
 }
 
+static void test_flag_that_was_not_asked_for_is_not_believed(void **state)
+{
+	_cleanup_free_ struct perf_event_header *record = COPY(mmap_with_inode);
+	struct sideband_event event;
+
+	(void)state;
+	record->misc |= PERF_RECORD_MISC_MMAP_BUILD_ID;
+	assert_true(sideband_record_parse(record, false, &event));
+	assert_int_equal(event.build_id_len, 0);
+	assert_int_equal(event.major, 0xfe);
+	assert_int_equal(event.inode, 0x3c829);
+}
+
 static void test_mmap_of_what_has_no_file(void **state)
 {
 	_cleanup_free_ struct perf_event_header *record = COPY(mmap_of_vdso);
 	struct sideband_event event;
 
 	(void)state;
-	assert_true(sideband_record_parse(record, &event));
+	assert_true(sideband_record_parse(record, true, &event));
 	assert_string_equal(event.path, "[vdso]");
 	assert_int_equal(event.inode, 0);
 	assert_int_equal(event.build_id_len, 0);
@@ -183,10 +196,10 @@ static void test_build_id_length_is_not_believed(void **state)
 	(void)state;
 	assert_int_equal(*length, 20);
 	*length = 255;
-	assert_true(sideband_record_parse(record, &event));
+	assert_true(sideband_record_parse(record, true, &event));
 	assert_int_equal(event.build_id_len, 20);
 	*length = 8;
-	assert_true(sideband_record_parse(record, &event));
+	assert_true(sideband_record_parse(record, true, &event));
 	assert_int_equal(event.build_id_len, 8);
 	assert_int_equal(event.build_id[8], 0);
 }
@@ -199,10 +212,10 @@ static void test_path_without_an_end_is_refused(void **state)
 
 	(void)state;
 	memset(path, 'x', 16); /* up to the time stamp, whose bytes end in 0 */
-	assert_false(sideband_record_parse(record, &event));
+	assert_false(sideband_record_parse(record, true, &event));
 	assert_int_equal(event.tgid, 42);
 	path[15] = '\0';
-	assert_true(sideband_record_parse(record, &event));
+	assert_true(sideband_record_parse(record, true, &event));
 	assert_int_equal(strlen(event.path), 15);
 }
 
@@ -221,10 +234,10 @@ static void test_other_kinds_are_no_events(void **state)
 				 type == PERF_RECORD_MMAP2 || type == PERF_RECORD_FORK ||
 					 type == PERF_RECORD_EXIT);
 		if (!sideband_record_time(record, &time_ns))
-			assert_false(sideband_record_parse(record, &event));
+			assert_false(sideband_record_parse(record, true, &event));
 	}
 	record->type = UINT32_MAX;
-	assert_false(sideband_record_parse(record, &event));
+	assert_false(sideband_record_parse(record, true, &event));
 }
 
 static void test_lost_records_are_counted(void **state)
@@ -264,7 +277,7 @@ static void test_short_records_are_refused(void **state)
 				copy_bytes(recorded[i].bytes, size);
 			struct sideband_event event;
 
-			if (sideband_record_parse(record, &event))
+			if (sideband_record_parse(record, true, &event))
 				assert_true(size >= recorded[i].size_min);
 			sideband_record_lost(record);
 		}
@@ -290,7 +303,7 @@ static void test_hostile_bytes_are_survived(void **state)
 			((uint8_t *)record)[random % recorded[i].size] = (uint8_t)(random >> 16);
 		}
 		record->size = (uint16_t)recorded[i].size;
-		if (!sideband_record_parse(record, &event))
+		if (!sideband_record_parse(record, true, &event))
 			continue;
 		assert_true(event.build_id_len <= sizeof(event.build_id));
 		assert_true(event.kind == SIDEBAND_MMAP ? strlen(event.path) < 100 : !event.path);
@@ -301,6 +314,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fork_names_child_and_parent),
+		cmocka_unit_test(test_flag_that_was_not_asked_for_is_not_believed),
 		cmocka_unit_test(test_new_thread_is_no_event),
 		cmocka_unit_test(test_exit_is_of_one_task),
 		cmocka_unit_test(test_comm_counts_only_with_the_exec_bit),
