@@ -50,6 +50,8 @@ static void print_losses(const struct window_report *report)
 		   "profile a --cgroup instead");
 	print_loss("records of new processes lost", report->sideband_lost,
 		   "raise --sideband-size");
+	print_loss("records of new processes refused: too many processes or mappings",
+		   report->sideband_refused, "some frames have no names");
 }
 
 static void print_stacks(const struct window_report *report, const struct hot_list *hot)
@@ -89,14 +91,25 @@ static void print_cost(const struct session_result *result)
 	fputc('\n', stderr);
 }
 
-static void print_empty(const struct session_result *result, bool everything)
+/* How many kinds of targets were given: they are AND-ed. */
+static int target_kinds(const struct targets *targets)
+{
+	return (targets->pid_cnt != 0) + (targets->tid_cnt != 0) + (targets->comm_cnt != 0) +
+	       (targets->cgroup_cnt != 0) + targets->by_command;
+}
+
+static void print_empty(const struct session_result *result, const struct targets *targets)
 {
 	const struct sampler_totals *totals = &result->total.totals;
 	const char *why = "every CPU was idle";
 
-	if (result->end == SESSION_END_TARGET || result->end == SESSION_END_COMMAND)
+	if (target_kinds(targets) > 1)
+		why = "nothing that ran met all the targets: different options are AND-ed";
+	else if (targets->comm_cnt)
+		why = "no process of this name used CPU; names have 15 bytes: ps -eo comm";
+	else if (result->end == SESSION_END_TARGET || result->end == SESSION_END_COMMAND)
 		why = "the target ended before a sample met it: raise -F, or start it under record";
-	else if (!everything && totals->due)
+	else if (target_kinds(targets) && totals->due)
 		why = "the target used no CPU meanwhile (asleep, or waiting for I/O)";
 	else if (!totals->due)
 		why = "the window was shorter than one sampling period: raise -d or -F";
@@ -118,7 +131,10 @@ void profiling_summary(const struct profiling *profiling, const struct session_r
 	if (report->totals.counted)
 		print_stacks(report, hot);
 	else
-		print_empty(result, targets_is_everything(&profiling->targets));
+		print_empty(result, &profiling->targets);
+	if (result->perfmap_skipped)
+		fprintf(stderr, "  NOTE       %" PRIu64 " lines of perf-maps left out: no symbols, or "
+				"beyond 16 MiB\n", result->perfmap_skipped);
 	if (result->kernel_hidden)
 		fprintf(stderr, "  NOTE       kernel functions have no names: kptr_restrict hides "
 				"them; run as root or\n             sysctl kernel.kptr_restrict=1 "

@@ -120,7 +120,7 @@ static int load_follow(struct sampler *sampler, const struct targets *targets, s
 	struct follow_bpf *skel;
 	int code;
 
-	if (!targets->follow || (!targets->pid_cnt && !targets->by_command))
+	if (!targets->pid_cnt && !targets->by_command)
 		return 0;
 	skel = sampler->follow = follow_bpf__open();
 	if (!skel)
@@ -128,6 +128,9 @@ static int load_follow(struct sampler *sampler, const struct targets *targets, s
 	code = shared_maps_lend(sampler->maps, skel->obj, err);
 	if (code)
 		return code;
+	/* Without it too a target that has ended is forgotten: its number may be another's soon. */
+	if (!targets->follow)
+		bpf_program__set_autoload(skel->progs.follow_fork, false);
 	code = follow_bpf__load(skel);
 	if (!code)
 		code = follow_bpf__attach(skel);

@@ -50,7 +50,7 @@ struct session {
 	struct bodies nameless; /* named in part: tried once more when their epoch is joined */
 	struct join join;
 	struct hashmap exited; /* pid_t -> nothing: leaders that have exited, perhaps not the last */
-	uint64_t sideband_lost, next_rescan_ns;
+	uint64_t sideband_lost, sideband_refused, next_rescan_ns;
 	bool rescan_wanted;
 	uint64_t start_ns, window_start_ns, window_start_wall_ns; /* monotonic, UTC */
 	uint64_t next_flush_ns, next_window_ns, next_second_ns, last_flush_ns;
@@ -126,7 +126,8 @@ static int on_sideband(void *context, const struct sideband_event *event)
 			err = -ENOMEM;
 		break;
 	}
-	/* Too many mappings in one process is that process's trouble: its frames lack names. */
+	/* Too many processes or mappings: the frames of those lack names, which is counted. */
+	session->sideband_refused += err && err != -ENOMEM;
 	return err == -ENOMEM ? err : 0;
 }
 
@@ -280,7 +281,8 @@ static int flush(struct session *session)
 		return fail(session, err, "join samples with their stacks");
 	add_totals(&session->join.report.totals, &totals);
 	session->join.report.sideband_lost += session->sideband_lost;
-	session->sideband_lost = 0;
+	session->join.report.sideband_refused += session->sideband_refused;
+	session->sideband_lost = session->sideband_refused = 0;
 	stacks_clear(&session->stacks, epoch);
 	before_ns = session->last_flush_ns > LATE_NS ? session->last_flush_ns - LATE_NS : 0;
 	forget_exited(session, now_ns);
@@ -302,6 +304,7 @@ static void add_report(struct window_report *sum, const struct window_report *mo
 	sum->without_names += more->without_names;
 	sum->without_labels += more->without_labels;
 	sum->sideband_lost += more->sideband_lost;
+	sum->sideband_refused += more->sideband_refused;
 	sum->duration_ns += more->duration_ns;
 	if (!sum->start_ns)
 		sum->start_ns = more->start_ns;
@@ -495,10 +498,13 @@ static uint64_t peak_rss_bytes(void)
 static void fill_result(struct session *session)
 {
 	struct session_result *result = session->result;
+	struct symbolizer_stats stats;
 
 	sampler_cost(session->sampler, &result->cost);
 	result->cpu_cnt = sampler_cpu_cnt(session->sampler);
 	result->period = sampler_period(session->sampler);
+	symbolizer_stats(session->symbolizer, &stats);
+	result->perfmap_skipped = stats.perfmap_skipped;
 	result->kernel_hidden = symbolizer_kernel_hidden(session->symbolizer);
 	result->own_cpu_ns = process_cpu_ns();
 	result->peak_rss_bytes = peak_rss_bytes();

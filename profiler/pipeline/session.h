@@ -38,6 +38,7 @@ struct window_report {
 	uint64_t without_names;   /* counted, but the task's names were lost: ring full */
 	uint64_t without_labels;  /* counted without pid and tid: the profile was at its limit */
 	uint64_t sideband_lost;	  /* records of processes that the kernel dropped */
+	uint64_t sideband_refused; /* ... that a table of ours had no room for */
 	uint64_t start_ns, end_ns; /* wall clock, UTC */
 	uint64_t duration_ns;	   /* by the monotonic clock */
 };
@@ -59,6 +60,7 @@ struct session_result {
 	uint64_t peak_rss_bytes;
 	unsigned int cpu_cnt;
 	uint64_t period;
+	uint64_t perfmap_skipped; /* lines of perf-maps: no symbol, or beyond the limit */
 	bool kernel_hidden; /* kernel addresses have no names: kptr_restrict */
 };
 

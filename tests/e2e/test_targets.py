@@ -177,3 +177,17 @@ def test_command_keeps_its_own_limits(tool):
                         resource.RLIMIT_MEMLOCK, (65536, resource.getrlimit(
                             resource.RLIMIT_MEMLOCK)[1])))
     assert done.stderr.split() == ["64"], done.stderr
+
+
+def test_empty_combinations_are_explained(tool, start):
+    program = start(workload("split"), "6")
+    done = tool.run("record", "-p", program.pid, "-c", "other", "-d", "1", "-o", "x.pb.gz")
+    assert "AND-ed" in done.stderr
+    done = tool.run("record", "-c", "no-such-name", "-d", "0.5", "-o", "x.pb.gz")
+    assert "no process of this name" in done.stderr
+
+
+def test_no_follow_profiles_the_process_itself(tool, start):
+    program = start(workload("split"), "6")
+    stacks = tool.record("-p", program.pid, "--no-follow", "-d", "1", "-F", "199")
+    assert stacks.processes() == {"split"}, stacks
