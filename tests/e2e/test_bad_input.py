@@ -104,7 +104,7 @@ def test_too_few_files_allowed_is_said(tool):
 def test_file_larger_than_allowed_is_one_line(tool):
     done = tool.run("record", "-q", "-F", "999", "-o", "x.folded", "--", workload("recurse"), "1",
                     check=False,
-                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512)))
+                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)))
     assert done.returncode == 1, done.stderr
     assert "too large" in done.stderr and done.stderr.count("\n") == 1
     nothing_left(tool.folder)
