@@ -157,6 +157,8 @@ class Load:
                 raise Failed("the workload ended too early")
         finally:
             for spinner in spinners:
+                if spinner.returncode is not None:
+                    continue  # poll() above has taken it, and its times
                 spinner.terminate()
                 usage = os.wait4(spinner.pid, 0)[2]
                 spinner.returncode = 0
