@@ -146,3 +146,12 @@ def test_burst_of_short_programs_is_named(tool, start):
     # burn_one_ms is where their user time goes.
     user = sum(n for s, n in stacks.counts.items() if s[0] == "burn1ms" and "main" in s)
     assert stacks.having("burn_one_ms", "burn1ms") > 0.9 * user, stacks
+
+
+def test_what_no_call_led_to_is_no_caller(tool):
+    """A frame pointer that points at data: the walk ends and says so, and invents no caller."""
+    stacks = tool.record("-F", "199", "--user", "--", workload("fakeframe"), "2")
+    spinning = {s: n for s, n in stacks.counts.items() if s[-1] == "fake_spin"}
+    assert sum(spinning.values()) > 0.8 * stacks.total("fakeframe"), stacks
+    assert stacks.having("never_called") + stacks.having("never_called_inside") == 0, stacks
+    assert stacks.having("[no frame pointer: fakeframe]") > 0.8 * stacks.total("fakeframe"), stacks
