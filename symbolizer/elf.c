@@ -319,6 +319,11 @@ void elf_file_closep(struct elf_file **elf)
 	elf_file_close(*elf);
 }
 
+int elf_file_fd(const struct elf_file *elf)
+{
+	return elf->image ? -1 : elf->fd;
+}
+
 uint64_t elf_file_entry(const struct elf_file *elf)
 {
 	return elf->header.e_entry;
