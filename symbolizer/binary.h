@@ -77,6 +77,9 @@ struct binary *binary_get(struct binary_cache *cache, const struct binary_reques
 /** binary_get_vdso - this kernel's vdso, read from our own memory; NULL when there is none */
 struct binary *binary_get_vdso(struct binary_cache *cache);
 
+/** binary_of_id - the binary whose binary_id() is @id, or NULL: it was forgotten */
+const struct binary *binary_of_id(const struct binary_cache *cache, uint64_t id);
+
 struct binary *binary_ref(struct binary *binary);
 void binary_put(struct binary *binary);
 

@@ -490,6 +490,17 @@ void binary_put(struct binary *binary)
 		binary_destroy(TAILQ_FIRST(&cache->idle));
 }
 
+const struct binary *binary_of_id(const struct binary_cache *cache, uint64_t id)
+{
+	const struct binary *binary;
+
+	for (binary = TAILQ_FIRST(&cache->all); binary; binary = TAILQ_NEXT(binary, all)) {
+		if (binary->id == id)
+			return binary;
+	}
+	return NULL;
+}
+
 unsigned int binary_cache_open_files(const struct binary_cache *cache)
 {
 	return cache->open_cnt;
