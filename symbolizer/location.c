@@ -84,7 +84,7 @@ static struct name *make_name(const struct name_key *key, const char *text)
 		return NULL;
 	*name = (struct name){ .key = *key, .refs = 1, .bytes = sizeof(*name) + key->len + 1 };
 	memcpy(name->system_name, text, key->len + 1);
-	name->function = key->mangled ? demangle(text) : NULL;
+	name->function = key->mangled ? source_name(text, 0) : NULL;
 	if (name->function && name->function[0]) {
 		name->bytes += strlen(name->function) + 1;
 	} else {
