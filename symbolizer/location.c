@@ -61,6 +61,7 @@ struct entry {
 
 struct location_store {
 	bool demangle;
+	unsigned int demangle_flags;
 	uint64_t generation;	 /* trims so far */
 	size_t bytes;		 /* of names, mappings and entries */
 	struct hashmap entries;	 /* struct location_key -> struct entry * */
@@ -68,13 +69,14 @@ struct location_store {
 	struct hashmap mappings; /* struct mapping_key -> struct shared_mapping * */
 };
 
-int location_store_new(bool demangle, struct location_store **ret)
+int location_store_new(bool demangle, unsigned int flags, struct location_store **ret)
 {
 	struct location_store *store = calloc(1, sizeof(*store));
 
 	if (!store)
 		return -ENOMEM;
 	store->demangle = demangle;
+	store->demangle_flags = flags;
 	hashmap_init(&store->entries, sizeof(struct location_key), sizeof(struct entry *));
 	hashmap_init(&store->names, sizeof(struct name_key), sizeof(struct name *));
 	hashmap_init(&store->mappings, sizeof(struct mapping_key), sizeof(struct shared_mapping *));
@@ -83,12 +85,13 @@ int location_store_new(bool demangle, struct location_store **ret)
 }
 
 /* What people read of @key's name, on the heap; NULL: the name itself. */
-static char *readable(const struct name_key *key, const char *text, const char *function)
+static char *readable(const struct name_key *key, const char *text, const char *function,
+		      unsigned int demangle_flags)
 {
 	char *made = NULL;
 
 	if (key->kind == NAME_OF_LINKER)
-		made = demangle(text);
+		made = source_name(text, demangle_flags);
 	else if (key->kind == NAME_GIVEN)
 		made = strdup(function);
 	if (made && !made[0]) {
@@ -98,7 +101,8 @@ static char *readable(const struct name_key *key, const char *text, const char *
 	return made;
 }
 
-static struct name *make_name(const struct name_key *key, const char *text, const char *function)
+static struct name *make_name(const struct name_key *key, const char *text, const char *function,
+			      unsigned int demangle_flags)
 {
 	struct name *name = malloc(sizeof(*name) + key->len + 1);
 
@@ -106,7 +110,7 @@ static struct name *make_name(const struct name_key *key, const char *text, cons
 		return NULL;
 	*name = (struct name){ .key = *key, .refs = 1, .bytes = sizeof(*name) + key->len + 1 };
 	memcpy(name->system_name, text, key->len + 1);
-	name->function = readable(key, text, function);
+	name->function = readable(key, text, function, demangle_flags);
 	if (name->function)
 		name->bytes += strlen(name->function) + 1;
 	else
@@ -138,7 +142,7 @@ static struct name *get_name(struct location_store *store, const char *text, enu
 		(*slot)->refs++;
 		return *slot;
 	}
-	name = make_name(&key, text, function);
+	name = make_name(&key, text, function, store->demangle_flags);
 	if (!name) {
 		hashmap_del(&store->names, &key);
 		return NULL;

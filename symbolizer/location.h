@@ -44,8 +44,11 @@ struct location_draft {
 	uint64_t mapping_owner; /* copy the mapping, once per (owner, start); 0 = it is static */
 };
 
-/** location_store_new - @demangle: turn linker names into source names */
-int location_store_new(bool demangle, struct location_store **ret);
+/**
+ * location_store_new
+ * @demangle: turn linker names into source names; @flags: how (enum demangle_flags)
+ */
+int location_store_new(bool demangle, unsigned int flags, struct location_store **ret);
 void location_store_free(struct location_store *store);
 
 /** location_store_find - NULL: not known yet */

@@ -11,6 +11,7 @@
 #include "profiler/base/hashmap.h"
 #include "symbolizer/binary.h"
 #include "symbolizer/debuginfod.h"
+#include "symbolizer/demangle.h"
 #include "symbolizer/process.h"
 #include "symbolizer/symbol_cache.h"
 #include "symbolizer/symbolizer_private.h"
@@ -61,7 +62,9 @@ static int create(struct symbolizer *symbolizer, const struct symbolizer_config 
 	if (r == 0)
 		r = process_table_new(proc_root, symbolizer->binaries, &symbolizer->processes);
 	if (r == 0)
-		r = location_store_new(config->demangle, &symbolizer->locations);
+		r = location_store_new(config->demangle,
+				       config->simple_names ? DEMANGLE_SIMPLE : 0,
+				       &symbolizer->locations);
 	if (r < 0)
 		return r;
 	open_sources(symbolizer, config);
