@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "profiler/base/cleanup.h"
 #include "symbolizer/binary.h"
 #include "symbolizer/debug_info.h"
+#include "symbolizer/mappings.h"
 #include "symbolizer/process.h"
 #include "symbolizer/symbolizer_private.h"
 
@@ -24,17 +26,41 @@ static void source_of_file(const struct symbolizer *symbolizer, uint64_t id,
 		set(ret, binary_symbol_source(binary), !(binary_sources(binary) & good));
 }
 
-static void source_of_jit(const struct symbolizer *symbolizer, uint64_t id,
+/* What runs a process's code made at run time, by the files that it maps. */
+static enum runtime runtime_of(const struct process *process)
+{
+	static const struct {
+		const char *prefix;
+		enum runtime runtime;
+	} files[] = {
+		{ "libjvm.so", RUNTIME_JVM },	    { "libcoreclr.so", RUNTIME_DOTNET },
+		{ "libnode.so", RUNTIME_NODE },	    { "node", RUNTIME_NODE },
+		{ "libpython3.", RUNTIME_PYTHON },  { "python3", RUNTIME_PYTHON },
+	};
+	const struct mapping *mapping;
+	size_t cursor = 0, i;
+
+	while ((mapping = mappings_next(process_mappings(process), &cursor))) {
+		if (mapping->kind != MAPPING_FILE)
+			continue;
+		for (i = 0; i < ARRAY_SIZE(files); i++) {
+			const char *name = binary_basename(mapping->binary);
+
+			if (strncmp(name, files[i].prefix, strlen(files[i].prefix)) == 0)
+				return files[i].runtime;
+		}
+	}
+	return RUNTIME_OTHER;
+}
+
+static void source_of_jit(const struct symbolizer *symbolizer, const struct location *location,
 			  struct symbolizer_source *ret)
 {
-	const struct process *process = process_of_id(symbolizer->processes, id);
+	const struct process *process = process_of_id(symbolizer->processes, location->owner);
 
-	if (!process)
-		return;
-	set(ret, process_jit_source(process), !process_jit_source(process)[0]);
-	if (!ret->names_from[0])
-		set(ret, "none", true);
-	ret->runtime = process_runtime(process);
+	set(ret, location->named ? "perf-map" : "none", !location->named);
+	if (process)
+		ret->runtime = runtime_of(process);
 }
 
 void symbolizer_source(const struct symbolizer *symbolizer, const struct location *location,
@@ -54,7 +80,7 @@ void symbolizer_source(const struct symbolizer *symbolizer, const struct locatio
 		set(ret, "kallsyms", false);
 		break;
 	case LOCATION_JIT:
-		source_of_jit(symbolizer, location->owner, ret);
+		source_of_jit(symbolizer, location, ret);
 		break;
 	case LOCATION_UNKNOWN:
 	case LOCATION_NOTE:

@@ -18,6 +18,7 @@
 #include "profiler/base/err.h"
 #include "profiler/base/hashmap.h"
 #include "symbolizer/binary.h"
+#include "symbolizer/jit_name.h"
 #include "symbolizer/mappings.h"
 #include "symbolizer/perfmap.h"
 #include "symbolizer/process.h"
@@ -194,12 +195,17 @@ static bool resolve_perfmap(struct symbolizer *symbolizer, struct process *proce
 					.text_cnt = 1,
 					.mapping = &jit_mapping };
 	struct perfmap_symbol symbol;
+	struct jit_name name;
 
 	*ret = NULL;
 	if (!map || !perfmap_find(map, address, &symbol) || !symbol.name[0])
 		return true;
 	key.name = hash_bytes(symbol.name, strlen(symbol.name));
+	jit_name_split(symbol.name, &name);
 	text.name = symbol.name;
+	text.function = name.function;
+	text.filename = name.filename;
+	text.line = text.start_line = name.start_line;
 	*ret = symbolizer_location(symbolizer, &key, &draft);
 	return *ret;
 }
