@@ -86,7 +86,9 @@ void naming_advice_file(const char *root, const char *path, char *ret, size_t si
 	if (path[0] != '/' || strchr(path, '\n'))
 		return;
 	if (find_package(root, path, package, sizeof(package)))
-		snprintf(ret, size, "apt install %s-dbgsym", package);
+		/* libc's came before there were -dbgsym packages */
+		snprintf(ret, size, "apt install %s-%s", package,
+			 strcmp(package, "libc6") == 0 ? "dbg" : "dbgsym");
 	else if (is_like_fedora(root))
 		snprintf(ret, size, "dnf debuginfo-install %s", path);
 }

@@ -147,6 +147,15 @@ struct symbolizer_source {
 void symbolizer_source(const struct symbolizer *symbolizer, const struct location *location,
 		       struct symbolizer_source *ret);
 
+/**
+ * symbolizer_visit_files - the executable files that @process maps, each once
+ * @visit: called with the path as the process sees it; the names were read for that
+ */
+void symbolizer_visit_files(struct symbolizer *symbolizer, struct process *process,
+			    void (*visit)(void *context, const char *path,
+					  const struct symbolizer_source *source),
+			    void *context);
+
 /** symbolizer_kernel_hidden - kernel addresses read 0 for us (kptr_restrict, CAP_SYSLOG) */
 bool symbolizer_kernel_hidden(const struct symbolizer *symbolizer);
 

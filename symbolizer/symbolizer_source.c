@@ -9,6 +9,7 @@
 #include "symbolizer/mappings.h"
 #include "symbolizer/process.h"
 #include "symbolizer/symbolizer_private.h"
+#include "symbolizer/symtab.h"
 
 static void set(struct symbolizer_source *ret, const char *names_from, bool is_poor)
 {
@@ -85,5 +86,28 @@ void symbolizer_source(const struct symbolizer *symbolizer, const struct locatio
 	case LOCATION_UNKNOWN:
 	case LOCATION_NOTE:
 		break;
+	}
+}
+
+void symbolizer_visit_files(struct symbolizer *symbolizer, struct process *process,
+			    void (*visit)(void *context, const char *path,
+					  const struct symbolizer_source *source),
+			    void *context)
+{
+	const struct mapping *mapping;
+	const struct binary *last = NULL;
+	struct symbolizer_source source;
+	struct symbol symbol;
+	size_t cursor = 0;
+
+	while ((mapping = mappings_next(process_mappings(process), &cursor))) {
+		/* A file's mappings lie side by side. */
+		if (mapping->kind != MAPPING_FILE || mapping->binary == last)
+			continue;
+		last = mapping->binary;
+		binary_find_symbol(mapping->binary, 0, &symbol);
+		source = (struct symbolizer_source){};
+		source_of_file(symbolizer, binary_id(last), &source);
+		visit(context, binary_path(last), &source);
 	}
 }

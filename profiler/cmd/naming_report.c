@@ -30,7 +30,7 @@ static void print_advice(FILE *out, const struct binary_use *use)
 
 	if (use->kind == LOCATION_JIT)
 		snprintf(text, sizeof(text), "%s", naming_advice_jit(use->source.runtime));
-	else if (use->kind == LOCATION_USER)
+	else if (use->kind == LOCATION_USER && use->path)
 		naming_advice_file("", use->path, text, sizeof(text));
 	else if (use->kind == LOCATION_KERNEL)
 		snprintf(text, sizeof(text), "sysctl kernel.kptr_restrict=1, CAP_SYSLOG");
@@ -40,7 +40,7 @@ static void print_advice(FILE *out, const struct binary_use *use)
 
 static void print_use(FILE *out, const struct binary_use *use, uint64_t samples)
 {
-	const char *name = use->path[0] ? base_name(use->path) : "(others)";
+	const char *name = use->path ? base_name(use->path) : "(others)";
 	const char *source = use->source.names_from[0] ? use->source.names_from : "not read";
 
 	fprintf(out, "%5.1f %%  %-24s %5.1f %% named: %s", percent(use->samples, samples), name,

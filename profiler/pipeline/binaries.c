@@ -13,7 +13,7 @@ struct owner_key {
 
 void binaries_init(struct binaries *binaries)
 {
-	*binaries = (struct binaries){ .others.path = "" };
+	*binaries = (struct binaries){};
 	hashmap_init(&binaries->by_owner, sizeof(struct owner_key), sizeof(struct binary_use *));
 }
 
@@ -73,10 +73,15 @@ struct binary_use *binaries_get(struct binaries *binaries, struct symbolizer *sy
 	return use;
 }
 
+static const char *path_of(const struct binary_use *use)
+{
+	return use->path ? use->path : "";
+}
+
 static int compare_names(const void *left, const void *right)
 {
 	const struct binary_use *a = left, *b = right;
-	int order = strcmp(a->path, b->path);
+	int order = strcmp(path_of(a), path_of(b));
 
 	return order ? order : strcmp(a->source.names_from, b->source.names_from);
 }

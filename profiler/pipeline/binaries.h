@@ -22,7 +22,7 @@ struct binary_use {
 	uint64_t frames, named; /* at all depths, weighted by samples */
 	enum location_kind kind;
 	struct symbolizer_source source; /* see symbolizer.h */
-	char *path;			 /* heap; "" for the entry of all others */
+	char *path;			 /* heap; NULL for the entry of all others */
 };
 
 struct binaries {
