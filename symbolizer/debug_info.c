@@ -30,7 +30,6 @@
 #include "symbolizer/source_frames.h"
 #include "symbolizer/symbol_cache.h"
 
-int elf_file_open_object(int fd, struct elf_file **ret, struct errmsg *err); /* TMP */
 #define OPEN_MAX_CNT 64
 #define ASK_AGAIN_NS NS_PER_SEC
 
@@ -343,7 +342,7 @@ static int open_split(void *context, const char *comp_dir, const char *name, str
 
 	if (r < 0)
 		return r;
-	r = elf_file_open_object(file.fd, ret, NULL);
+	r = elf_file_open(file.fd, ret, NULL);
 	if (r == 0)
 		file.fd = -1; /* the reader's, until close_split() */
 	debug_file_close(&file);
