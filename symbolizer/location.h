@@ -25,18 +25,30 @@ struct location_key {
 	uint32_t variant;
 };
 
+/* One function of a new location. */
+struct location_text {
+	const char *name; /* system name; copied */
+	bool linker_name; /* it may be mangled, and carry suffixes of clones */
+	const char *filename; /* copied; NULL or "" = unknown */
+	uint32_t line, start_line;
+	const char *function; /* what people read, if it is not to be made of @name; copied */
+};
+
 /* What to make of a key that is new. */
 struct location_draft {
 	uint64_t address;
 	bool named, stack_bottom;
-	const char *name;			/* system name; copied */
-	bool mangled;				/* the name may be a linker's */
+	const struct location_text *texts; /* [text_cnt] innermost first */
+	size_t text_cnt;		   /* >= 1 */
 	const struct location_mapping *mapping; /* NULL = none */
 	uint64_t mapping_owner; /* copy the mapping, once per (owner, start); 0 = it is static */
 };
 
-/** location_store_new - @demangle: turn linker names into source names */
-int location_store_new(bool demangle, struct location_store **ret);
+/**
+ * location_store_new
+ * @demangle: turn linker names into source names; @flags: how (enum demangle_flags)
+ */
+int location_store_new(bool demangle, unsigned int flags, struct location_store **ret);
 void location_store_free(struct location_store *store);
 
 /** location_store_find - NULL: not known yet */
