@@ -5,9 +5,6 @@
 #include "symbolizer/gopclntab.h"
 #include "symbolizer/symbol_cache.h"
 #define W __attribute__((weak))
-W int debuginfod_ask(struct debuginfod *c, const struct elf_build_id *b, int *r) { (void)c;(void)b;(void)r; return -ENOENT; }
-W int debuginfod_start(struct debuginfod **r) { *r = NULL; return 0; }
-W void debuginfod_stop(struct debuginfod *c) { (void)c; }
 W int dwarf_open(const struct dwarf_config *c, struct dwarf **r) { (void)c;(void)r; return -ENODATA; }
 W void dwarf_close(struct dwarf *d) { (void)d; }
 W bool dwarf_find(struct dwarf *d, uint64_t a, struct source_frames *f) { (void)d;(void)a;(void)f; return false; }
