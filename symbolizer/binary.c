@@ -216,7 +216,7 @@ static int load_symbols(struct binary *binary)
 	int r = open_elf(binary, &elf);
 
 	if (r == 0)
-		r = symtab_load(elf, &symtab);
+		r = symtab_load(&elf, 1, &symtab);
 	if (r < 0)
 		return r;
 	binary_keep_symbols(binary, symtab);

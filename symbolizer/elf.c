@@ -319,6 +319,11 @@ void elf_file_closep(struct elf_file **elf)
 	elf_file_close(*elf);
 }
 
+bool elf_file_is_in_memory(const struct elf_file *elf)
+{
+	return elf->image;
+}
+
 uint64_t elf_file_entry(const struct elf_file *elf)
 {
 	return elf->header.e_entry;
