@@ -326,6 +326,16 @@ void elf_file_closep(struct elf_file **elf)
 	elf_file_close(*elf);
 }
 
+int elf_file_fd(const struct elf_file *elf)
+{
+	return elf->image ? -1 : elf->fd;
+}
+
+bool elf_file_is_in_memory(const struct elf_file *elf)
+{
+	return elf->image;
+}
+
 uint64_t elf_file_entry(const struct elf_file *elf)
 {
 	return elf->header.e_entry;

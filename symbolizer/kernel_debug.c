@@ -25,6 +25,7 @@
 #include "profiler/base/strbuf.h"
 #include "symbolizer/debug_root.h"
 #include "symbolizer/elf_private.h"
+#include "symbolizer/elf_symbols.h"
 #include "symbolizer/section.h"
 
 #define NOTES_BYTES_MAX 65536
@@ -258,7 +259,7 @@ static int take_symbol(const struct elf_file *elf, const struct elf_symbol_table
 }
 
 /*
- * elf_file_visit_symbols() leaves out _etext, which is no byte of the text any more.
+ * elf_visit_functions() leaves out _etext, which is no byte of the text any more.
  * Errors: -ENOEXEC; -EIO; -ENOMEM.
  */
 static int find_symbols(const struct elf_file *elf, const struct elf_symbol_table *table,
@@ -283,15 +284,14 @@ static int find_symbols(const struct elf_file *elf, const struct elf_symbol_tabl
 
 static int read_symbols(struct elf_file *elf, struct text_symbols *text)
 {
-	struct elf_symbol_table table;
+	_cleanup_(elf_tables_free) struct elf_symbol_tables tables = {};
 	size_t i;
-	int r = elf_load_sections(elf);
+	int r;
 
-	for (i = 0; i < elf->section_cnt; i++) {
-		if (elf->sections[i].sh_type != SHT_SYMTAB)
-			continue;
-		if (elf_table_of_section(elf, i, &table) == 0)
-			return find_symbols(elf, &table, text);
+	r = elf_find_tables(elf, true, &tables);
+	for (i = 0; i < tables.cnt; i++) {
+		if (tables.tables[i].kind == ELF_TABLE_SYMTAB)
+			return find_symbols(elf, &tables.tables[i], text);
 	}
 	return r;
 }
