@@ -23,6 +23,7 @@
 #include "profiler/base/fileio.h"
 #include "profiler/base/strbuf.h"
 #include "symbolizer/debug_root.h"
+#include "symbolizer/elf_symbols.h"
 #include "symbolizer/section.h"
 
 #define NOTES_BYTES_MAX 65536
@@ -224,24 +225,50 @@ int kernel_debug_find(const struct kernel_debug_search *search, struct debug_fil
 /* ---- where it was moved to -------------------------------------------------------------- */
 
 struct text_symbols {
+	struct elf_names *names;
 	uint64_t stext, etext;
 	bool has_stext, has_etext;
 };
 
-static bool visit(void *context, const struct elf_symbol_visit *symbol)
+/* Linker scripts' symbols have no type, which spares most names from being read. */
+static bool visit(void *context, const struct elf_function *function)
 {
 	struct text_symbols *text = context;
+	const char *name;
+	size_t len;
 
-	if (symbol->binding == STB_LOCAL || symbol->plt)
+	if (function->binding == STB_LOCAL || !function->untyped ||
+	    elf_names_get(text->names, function->string, &name, &len) < 0)
 		return true;
-	if (strcmp(symbol->name, "_stext") == 0) {
-		text->stext = symbol->address;
+	if (strcmp(name, "_stext") == 0) {
+		text->stext = function->address;
 		text->has_stext = true;
-	} else if (strcmp(symbol->name, "_etext") == 0) {
-		text->etext = symbol->address;
+	} else if (strcmp(name, "_etext") == 0) {
+		text->etext = function->address;
 		text->has_etext = true;
 	}
 	return !text->has_stext || !text->has_etext;
+}
+
+/* Of a broken table what is whole is looked at. */
+static int find_text_symbols(struct elf_file *vmlinux, struct text_symbols *text)
+{
+	const struct elf_code code = { .program = vmlinux };
+	struct elf_symbol_tables tables = {};
+	size_t i;
+	int r = elf_names_new(&text->names);
+
+	if (r == 0)
+		r = elf_find_tables(vmlinux, false, &tables);
+	for (i = 0; i < tables.cnt && r != -EIO && r != -ENOMEM; i++) {
+		if (tables.tables[i].kind == ELF_TABLE_PLT)
+			continue;
+		elf_names_start(text->names, vmlinux, &tables.tables[i]);
+		r = elf_visit_functions(vmlinux, &tables.tables[i], &code, visit, text);
+	}
+	elf_tables_free(&tables);
+	elf_names_free(text->names);
+	return r == -EIO || r == -ENOMEM ? r : 0;
 }
 
 int kernel_debug_shift(struct elf_file *vmlinux, uint64_t stext, uint64_t etext,
@@ -252,10 +279,10 @@ int kernel_debug_shift(struct elf_file *vmlinux, uint64_t stext, uint64_t etext,
 
 	if (!stext)
 		return -ENODATA;
-	r = elf_file_visit_symbols(vmlinux, visit, &text);
-	if (r == -EIO || r == -ENOMEM)
+	r = find_text_symbols(vmlinux, &text);
+	if (r < 0)
 		return r;
-	if (!text.has_stext) /* of a broken table what was whole has been seen */
+	if (!text.has_stext)
 		return -ENODATA;
 	if ((stext - text.stext) % MOVED_BY)
 		return -ESTALE;
