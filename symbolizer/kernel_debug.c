@@ -16,6 +16,7 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
@@ -23,11 +24,13 @@
 #include "profiler/base/fileio.h"
 #include "profiler/base/strbuf.h"
 #include "symbolizer/debug_root.h"
+#include "symbolizer/elf_private.h"
 #include "symbolizer/elf_symbols.h"
 #include "symbolizer/section.h"
 
 #define NOTES_BYTES_MAX 65536
-#define MOVED_BY 4096 /* what a kernel is moved by is a multiple of it on every machine */
+#define BATCH_SYMBOLS 512 /* read at once */
+#define MOVED_BY 4096	  /* what a kernel is moved by is a multiple of it on every machine */
 
 /* ---- build-id --------------------------------------------------------------------------- */
 
@@ -225,50 +228,74 @@ int kernel_debug_find(const struct kernel_debug_search *search, struct debug_fil
 /* ---- where it was moved to -------------------------------------------------------------- */
 
 struct text_symbols {
-	struct elf_names *names;
 	uint64_t stext, etext;
 	bool has_stext, has_etext;
 };
 
-/* Linker scripts' symbols have no type, which spares most names from being read. */
-static bool visit(void *context, const struct elf_function *function)
+/* Takes @symbol when it is one of the two; -EIO, or 0. */
+static int take_symbol(const struct elf_file *elf, const struct elf_symbol_table *table,
+		       const Elf64_Sym *symbol, struct text_symbols *text)
 {
-	struct text_symbols *text = context;
-	const char *name;
-	size_t len;
+	char name[sizeof("_stext")];
+	int r;
 
-	if (function->binding == STB_LOCAL || !function->untyped ||
-	    elf_names_get(text->names, function->string, &name, &len) < 0)
-		return true;
-	if (strcmp(name, "_stext") == 0) {
-		text->stext = function->address;
+	/* Labels of the linker's script; of the other symbols the names are not even read. */
+	if (ELF64_ST_TYPE(symbol->st_info) != STT_NOTYPE ||
+	    ELF64_ST_BIND(symbol->st_info) != STB_GLOBAL || symbol->st_shndx == SHN_UNDEF ||
+	    symbol->st_name >= table->strings_bytes ||
+	    sizeof(name) > table->strings_bytes - symbol->st_name)
+		return 0;
+	r = elf_read(elf, name, sizeof(name), table->strings + symbol->st_name);
+	if (r < 0)
+		return r;
+	if (memcmp(name, "_stext", sizeof(name)) == 0) {
+		text->stext = symbol->st_value;
 		text->has_stext = true;
-	} else if (strcmp(name, "_etext") == 0) {
-		text->etext = function->address;
+	} else if (memcmp(name, "_etext", sizeof(name)) == 0) {
+		text->etext = symbol->st_value;
 		text->has_etext = true;
 	}
-	return !text->has_stext || !text->has_etext;
+	return 0;
 }
 
-/* Of a broken table what is whole is looked at. */
-static int find_text_symbols(struct elf_file *vmlinux, struct text_symbols *text)
+/*
+ * elf_visit_functions() leaves out _etext, which is no byte of the text any more.
+ * Errors: -ENOEXEC; -EIO; -ENOMEM.
+ */
+static int find_symbols(const struct elf_file *elf, const struct elf_symbol_table *table,
+			struct text_symbols *text)
 {
-	const struct elf_code code = { .program = vmlinux };
+	_cleanup_free_ Elf64_Sym *batch = malloc(BATCH_SYMBOLS * sizeof(*batch));
+	uint64_t i, k, cnt, end = MIN(table->cnt, (uint64_t)ELF_SYMBOLS_MAX);
+	int r;
+
+	if (!batch)
+		return -ENOMEM;
+	for (i = 0; i < end; i += cnt) {
+		cnt = MIN(end - i, (uint64_t)BATCH_SYMBOLS);
+		r = elf_read(elf, batch, cnt * sizeof(*batch), table->offset + i * sizeof(*batch));
+		for (k = 0; k < cnt && r == 0; k++)
+			r = take_symbol(elf, table, &batch[k], text);
+		if (r < 0 || (text->has_stext && text->has_etext))
+			return r;
+	}
+	return 0;
+}
+
+static int read_symbols(struct elf_file *elf, struct text_symbols *text)
+{
 	struct elf_symbol_tables tables = {};
 	size_t i;
-	int r = elf_names_new(&text->names);
+	int r = elf_find_tables(elf, false, &tables), found = -ENODATA;
 
-	if (r == 0)
-		r = elf_find_tables(vmlinux, false, &tables);
-	for (i = 0; i < tables.cnt && r != -EIO && r != -ENOMEM; i++) {
-		if (tables.tables[i].kind == ELF_TABLE_PLT)
-			continue;
-		elf_names_start(text->names, vmlinux, &tables.tables[i]);
-		r = elf_visit_functions(vmlinux, &tables.tables[i], &code, visit, text);
+	if (r == -ENOMEM || r == -EIO)
+		return r;
+	for (i = 0; i < tables.cnt && found == -ENODATA; i++) {
+		if (tables.tables[i].kind == ELF_TABLE_SYMTAB)
+			found = find_symbols(elf, &tables.tables[i], text);
 	}
 	elf_tables_free(&tables);
-	elf_names_free(text->names);
-	return r == -EIO || r == -ENOMEM ? r : 0;
+	return found;
 }
 
 int kernel_debug_shift(struct elf_file *vmlinux, uint64_t stext, uint64_t etext,
@@ -279,8 +306,8 @@ int kernel_debug_shift(struct elf_file *vmlinux, uint64_t stext, uint64_t etext,
 
 	if (!stext)
 		return -ENODATA;
-	r = find_text_symbols(vmlinux, &text);
-	if (r < 0)
+	r = read_symbols(vmlinux, &text);
+	if (r == -EIO || r == -ENOMEM)
 		return r;
 	if (!text.has_stext)
 		return -ENODATA;
