@@ -284,16 +284,18 @@ static int find_symbols(const struct elf_file *elf, const struct elf_symbol_tabl
 
 static int read_symbols(struct elf_file *elf, struct text_symbols *text)
 {
-	_cleanup_(elf_tables_free) struct elf_symbol_tables tables = {};
+	struct elf_symbol_tables tables = {};
 	size_t i;
-	int r;
+	int r = elf_find_tables(elf, false, &tables), found = -ENODATA;
 
-	r = elf_find_tables(elf, true, &tables);
-	for (i = 0; i < tables.cnt; i++) {
+	if (r == -ENOMEM || r == -EIO)
+		return r;
+	for (i = 0; i < tables.cnt && found == -ENODATA; i++) {
 		if (tables.tables[i].kind == ELF_TABLE_SYMTAB)
-			return find_symbols(elf, &tables.tables[i], text);
+			found = find_symbols(elf, &tables.tables[i], text);
 	}
-	return r;
+	elf_tables_free(&tables);
+	return found;
 }
 
 int kernel_debug_shift(struct elf_file *vmlinux, uint64_t stext, uint64_t etext,
