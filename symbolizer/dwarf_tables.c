@@ -11,6 +11,7 @@
 
 #include "profiler/base/cleanup.h"
 #include "symbolizer/dwarf_line.h"
+#include "symbolizer/dwarf_split.h"
 
 #define PATH_BYTES_MAX 4096
 
@@ -60,6 +61,7 @@ static struct dwarf_tables *make_tables(struct dwarf *dwarf, uint32_t number,
 					const struct dwarf_unit *unit)
 {
 	struct dwarf_tables *tables = calloc(1, sizeof(*tables));
+	struct dwarf_unit split;
 	int ret;
 
 	if (!tables)
@@ -67,8 +69,11 @@ static struct dwarf_tables *make_tables(struct dwarf *dwarf, uint32_t number,
 	tables->dwarf = dwarf;
 	tables->unit = number;
 	ret = load_lines(dwarf, unit, &tables->lines);
-	if (ret != -ENOMEM)
-		ret = dwarf_functions_load(unit, &dwarf->text, &tables->functions);
+	if (ret != -ENOMEM) {
+		tables->of_split = !dwarf_split_unit(unit, &split);
+		ret = dwarf_functions_load(tables->of_split ? &split : unit, &dwarf->text,
+					   &tables->functions);
+	}
 	if (ret == -ENOMEM) {
 		free_tables(tables);
 		return NULL;
@@ -140,4 +145,17 @@ int dwarf_abbrevs_of(const struct dwarf_unit *unit, const struct dwarf_abbrevs *
 	dwarf->abbrevs[i].used = ++dwarf->uses;
 	*ret = dwarf->abbrevs[i].abbrevs;
 	return 0;
+}
+
+void dwarf_abbrevs_forget(struct dwarf *dwarf, const struct dwarf_file *file)
+{
+	size_t i;
+
+	for (i = 0; i < DWARF_ABBREVS_KEPT; i++) {
+		if (!dwarf->abbrevs[i].abbrevs || (file && dwarf->abbrevs[i].abbrevs->file != file))
+			continue;
+		dwarf_abbrevs_free(dwarf->abbrevs[i].abbrevs);
+		dwarf->abbrevs[i].abbrevs = NULL;
+		dwarf->abbrevs[i].used = 0;
+	}
 }

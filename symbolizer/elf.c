@@ -218,7 +218,8 @@ static int read_header(struct elf_file *elf, struct errmsg *err)
 	if (header->e_machine != MACHINE_HERE)
 		return err_say(err, -ENOTSUP, "ELF file for another machine (%u)",
 			       header->e_machine);
-	if (header->e_type != ET_EXEC && header->e_type != ET_DYN)
+	if (header->e_type != ET_EXEC && header->e_type != ET_DYN &&
+	    !(header->e_type == ET_REL && elf->objects_too))
 		return err_say(err, -ENOTSUP, "ELF file of type %u: no program, no library",
 			       header->e_type);
 	return 0;
@@ -273,7 +274,8 @@ int elf_load_sections(struct elf_file *elf)
 	return 0;
 }
 
-static int open_any(int fd, void *image, uint64_t size, struct elf_file **ret, struct errmsg *err)
+static int open_any(int fd, void *image, uint64_t size, bool objects_too, struct elf_file **ret,
+		    struct errmsg *err)
 {
 	_cleanup_(elf_file_closep) struct elf_file *elf = calloc(1, sizeof(*elf));
 	int code;
@@ -283,6 +285,7 @@ static int open_any(int fd, void *image, uint64_t size, struct elf_file **ret, s
 	elf->fd = fd;
 	elf->image = image;
 	elf->size = size;
+	elf->objects_too = objects_too;
 	code = open_headers(elf, err);
 	if (code)
 		return code;
@@ -290,7 +293,7 @@ static int open_any(int fd, void *image, uint64_t size, struct elf_file **ret, s
 	return 0;
 }
 
-int elf_file_open(int fd, struct elf_file **ret, struct errmsg *err)
+static int open_fd(int fd, bool objects_too, struct elf_file **ret, struct errmsg *err)
 {
 	struct stat info;
 
@@ -298,12 +301,22 @@ int elf_file_open(int fd, struct elf_file **ret, struct errmsg *err)
 		return err_set(err, -EIO, "cannot read an ELF file");
 	if (!S_ISREG(info.st_mode))
 		return err_say(err, -ENOEXEC, "not an ELF file: not a regular file");
-	return open_any(fd, NULL, (uint64_t)info.st_size, ret, err);
+	return open_any(fd, NULL, (uint64_t)info.st_size, objects_too, ret, err);
+}
+
+int elf_file_open(int fd, struct elf_file **ret, struct errmsg *err)
+{
+	return open_fd(fd, false, ret, err);
+}
+
+int elf_file_open_object(int fd, struct elf_file **ret, struct errmsg *err)
+{
+	return open_fd(fd, true, ret, err);
 }
 
 int elf_file_open_memory(void *image, size_t size, struct elf_file **ret, struct errmsg *err)
 {
-	return open_any(-1, image, size, ret, err);
+	return open_any(-1, image, size, false, ret, err);
 }
 
 void elf_file_close(struct elf_file *elf)

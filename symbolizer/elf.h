@@ -40,7 +40,10 @@ struct elf_build_id {
  */
 int elf_file_open(int fd, struct elf_file **ret, struct errmsg *err);
 
-/** elf_file_open_memory - the same for an image in memory (vdso); @image is borrowed */
+/** elf_file_open_object - the same, and object files (ET_REL) are taken too: .dwo are such */
+int elf_file_open_object(int fd, struct elf_file **ret, struct errmsg *err);
+
+/** elf_file_open_memory - as elf_file_open() for an image in memory (vdso); @image is borrowed */
 int elf_file_open_memory(void *image, size_t size, struct elf_file **ret, struct errmsg *err);
 
 void elf_file_close(struct elf_file *elf);

@@ -23,6 +23,7 @@ struct elf_file {
 	Elf64_Shdr *sections; /* [section_cnt], once elf_load_sections() was called */
 	size_t section_cnt;
 	bool sections_loaded;
+	bool objects_too; /* ET_REL is no error */
 };
 
 #define ELF_DYNAMIC_MAX 1024 /* entries of PT_DYNAMIC that are looked at */
