@@ -84,6 +84,7 @@ static int grow(void *array, size_t cnt, size_t *capacity, size_t item_bytes)
 		return 0;
 	if (cnt >= LINE_FILES_MAX)
 		return -EFBIG;
+	want = MIN(want, (size_t)LINE_FILES_MAX);
 	memcpy(&old, array, sizeof(old));
 	more = realloc(old, want * item_bytes);
 	if (!more)
