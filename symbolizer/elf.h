@@ -47,6 +47,9 @@ int elf_file_open_memory(void *image, size_t size, struct elf_file **ret, struct
 void elf_file_close(struct elf_file *elf);
 void elf_file_closep(struct elf_file **elf);
 
+/** elf_file_fd - the descriptor that it reads; -1 = in memory */
+int elf_file_fd(const struct elf_file *elf);
+
 bool elf_file_is_in_memory(const struct elf_file *elf);
 uint64_t elf_file_entry(const struct elf_file *elf);
 
