@@ -3,8 +3,8 @@
  * The first three steps of symtab_load.c: candidates, without their names, are collected from
  * all tables, sorted by address and made rows, and sorted by where their names are.
  *
- * The sort is a radix sort, three passes over 16 bytes per symbol: qsort() of 180,000 symbols
- * was a third of what loading cost.
+ * The sort is a radix sort, three passes over 16 bytes per symbol: qsort() was a quarter of what
+ * loading librustc cost, and needs as much memory.
  */
 #include "symbolizer/symtab_candidates.h"
 
