@@ -182,7 +182,10 @@ static int scan_for_header(struct gopclntab *table)
 
 /* ---- by the names of sections --------------------------------------------------------------- */
 
-/* 1: there is one of this name, described by @ret; 0: none; or an error. */
+/*
+ * 1: there is one of this name, described by @ret; 0: there are others; or an error, -ENOEXEC
+ * when sections have no headers or no names.
+ */
 static int find_section(struct elf_file *elf, const char *name, struct go_range *ret,
 			uint64_t *ret_address)
 {
@@ -190,9 +193,11 @@ static int find_section(struct elf_file *elf, const char *name, struct go_range 
 	int code;
 
 	code = section_open(elf, name, &section);
-	if (code == -EIO || code == -ENOMEM)
-		return code;
-	if (code || section.packing != SECTION_PLAIN)
+	if (code == -ENOENT)
+		return elf->section_cnt ? 0 : -ENOEXEC;
+	if (code)
+		return code == -EIO || code == -ENOMEM ? code : -ENOEXEC;
+	if (section.packing != SECTION_PLAIN)
 		return 0;
 	*ret = (struct go_range){ section.offset, section.size };
 	*ret_address = section.address;
@@ -231,16 +236,16 @@ int go_locate_table(struct gopclntab *table)
 	int found, ret;
 
 	found = find_any_section(elf, tables, ARRAY_SIZE(tables), &range, &address);
-	if (found < 0)
-		return found;
-	if (found)
+	if (found == 1)
 		return parse_header(table, range, address) ? 0 : why_not(table, range);
-	if (elf->section_cnt) {
+	if (!found) {
 		found = find_any_section(elf, marks, ARRAY_SIZE(marks), &mark, &address);
-		if (found <= 0)
-			return found ? found : -ENODATA;
+		if (!found)
+			return -ENODATA;
 	}
+	if (found < 0 && found != -ENOEXEC)
+		return found;
 	ret = scan_for_header(table);
 	/* Marked as Go's, and nothing that we know in it. */
-	return ret == -ENODATA && elf->section_cnt ? -ENOTSUP : ret;
+	return ret == -ENODATA && found == 1 ? -ENOTSUP : ret;
 }

@@ -16,11 +16,10 @@
 struct elf_file;
 struct gopclntab;
 
-#define GO_FUNCTIONS_MAX (4u << 20) /* kubelet has 130 thousand */
-#define GO_NAME_MAX 65536	    /* names are cut there */
-#define GO_SCAN_BYTES_MAX                                                                          \
-	(512ull << 20)		   /* read at most while the table and its module are sought */
-#define GO_PC_STEPS_MAX (1u << 22) /* pc-values stepped over in one look-up */
+#define GO_FUNCTIONS_MAX (4u << 20)	 /* hugo, a large program, has 44 thousand */
+#define GO_NAME_MAX 65536		 /* names are cut there */
+#define GO_SCAN_BYTES_MAX (512ull << 20) /* read at most while table and module are sought */
+#define GO_PC_STEPS_MAX (1u << 22)	 /* pc-values stepped over in one look-up */
 
 #define GO_HEADER_BYTES 72	 /* runtime.pcHeader */
 #define GO_MAGIC_118 0xfffffff0u /* Go 1.18 and 1.19 */
@@ -32,7 +31,7 @@ struct gopclntab;
 #define GO_PC_QUANTUM 4
 #endif
 
-#define GO_BLOCK_BYTES 2048
+#define GO_BLOCK_BYTES 1024
 #define GO_BLOCK_CNT 64
 
 /* Bytes [offset, offset + bytes) of the file, all of them there. */

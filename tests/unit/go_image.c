@@ -26,10 +26,11 @@
 struct builder {
 	const struct go_image_options *options;
 	uint8_t *bytes;
-	size_t at;	    /* in the file */
-	size_t table;	    /* where the header is */
-	size_t parts[5];    /* names, cutab, filetab, pctab, functab */
-	size_t end, gofunc; /* of the table; the inline tree */
+	size_t at;		      /* in the file */
+	size_t table;		      /* where the header is */
+	size_t parts[5];	      /* names, cutab, filetab, pctab, functab */
+	size_t end;		      /* of the table */
+	size_t gofunc, zeros, threes; /* the inline tree; what is none */
 	size_t module;
 	uint32_t names[5];  /* offsets of names */
 	uint32_t values[4]; /* offsets of pc-values: files, lines, inlines, lines of main.Map */
@@ -61,7 +62,7 @@ static uint64_t address_of(size_t offset)
 
 static void put_names(struct builder *builder)
 {
-	static const char *const names[] = { "go:start", "main.outer", "main.middle", "main.leaf" };
+	static const char *const names[] = { "start[8]", "main.outer", "main.middle", "main.leaf" };
 	char letters[GO_LONG];
 	size_t i;
 
@@ -173,8 +174,8 @@ static void put_functions(struct builder *builder)
 		if (i == 0)
 			put_function(builder, 0, 0, 0, false, 0);
 		else if (i == 1)
-			put_function(builder, 0x20, builder->names[1], builder->values[1], true,
-				     10);
+			put_function(builder, builder->options->elsewhere ? 0x24 : 0x20,
+				     builder->names[1], builder->values[1], true, 10);
 		else
 			put_function(builder, 0x100, builder->names[4], builder->values[3], false,
 				     50);
@@ -212,6 +213,7 @@ static void put_call(struct builder *builder, int16_t parent, uint32_t name, uin
 static void put_inline_tree(struct builder *builder)
 {
 	uint32_t leaf_parent = builder->options->leaf_parent;
+	size_t i;
 
 	align(builder);
 	builder->end = builder->gofunc = builder->at;
@@ -219,6 +221,11 @@ static void put_inline_tree(struct builder *builder)
 	put_call(builder, -1, builder->names[2], 0x20, 20);
 	put_call(builder, 0, builder->names[3], leaf_parent ? leaf_parent : 0x70, 30);
 	align(builder);
+	builder->zeros = builder->at;
+	builder->at += 64;
+	builder->threes = builder->at; /* calls at +3 of a function whose name begins at 3 */
+	for (i = 0; i < 16; i++)
+		put_u32(builder, 3);
 }
 
 /* ---- header and module ---------------------------------------------------------------------- */
@@ -259,7 +266,7 @@ static void put_module(struct builder *builder)
 	};
 
 	for (i = 24; i < MODULE_WORDS; i++) /* what else is there leads to other data */
-		words[i] = address_of(builder->parts[i % 5]);
+		words[i] = address_of(i % 2 ? builder->zeros : builder->threes);
 	words[gofunc] = address_of(builder->gofunc);
 	align(builder);
 	builder->module = builder->at;

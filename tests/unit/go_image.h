@@ -6,7 +6,7 @@
  * Its functions, with text at GO_TEXT (file, line of each; the call at +0x20 of main.outer is
  * main.middle's, inlined, into which main.leaf was inlined):
  *
- *	+0x000	go:start	no file, no line, no inlined calls; has the name at offset 0
+ *	+0x000	start[8]	no file, no line, no inlined calls; has the name at offset 0
  *	+0x020	main.outer	declared at /src/a.go:10
  *		+0x20		/src/a.go:10
  *		+0x40		/src/a.go:12
@@ -39,6 +39,7 @@ struct go_image_options {
 	uint64_t moved;	      /* how much further than the table says the code ends */
 	uint32_t leaf_parent; /* in place of 0x70: where in main.outer the leaf was called */
 	bool unsorted;	      /* the entries of two functions are exchanged */
+	bool elsewhere;	      /* what main.outer's entry leads to is at another address */
 };
 
 /** go_image - the image, on the heap */

@@ -77,8 +77,8 @@ static void assert_program(const struct go_image_options *options)
 		uint32_t offset;
 		const char *old, *frames;
 	} facts[] = {
-		{ 0x00, "go:start :0 0", "go:start :0 0" },
-		{ 0x1f, "go:start :0 0", "go:start :0 0" },
+		{ 0x00, "start[...] :0 0", "start[...] :0 0" },
+		{ 0x1f, "start[...] :0 0", "start[...] :0 0" },
 		{ 0x20, "main.outer /src/a.go:10 0", "main.outer /src/a.go:10 10" },
 		{ 0x3f, "main.outer /src/a.go:10 0", "main.outer /src/a.go:10 10" },
 		{ 0x40, "main.outer /src/a.go:12 0", "main.outer /src/a.go:12 10" },
@@ -220,6 +220,19 @@ static void test_functions_out_of_order_are_refused(void **state)
 
 	(void)state;
 	assert_refused(&options, -ENOEXEC);
+}
+
+static void test_an_entry_that_leads_to_another_function_is_left_out(void **state)
+{
+	const struct go_image_options options = { .elsewhere = true };
+	struct program program;
+
+	(void)state;
+	assert_int_equal(program_try(&program, &options), 0);
+	assert_string_equal(frames_at(program.table, GO_TEXT + 0x40), OUTSIDE);
+	assert_string_equal(frames_at(program.table, GO_TEXT + 0x100),
+			    "main.Map[...] /src/a.go:51 50");
+	program_close(&program);
 }
 
 /* main.leaf is said to have been called from inside of itself. */
@@ -401,6 +414,7 @@ int main(void)
 		cmocka_unit_test(test_where_the_code_begins_is_not_guessed),
 		cmocka_unit_test(test_older_and_unknown_tables_are_refused),
 		cmocka_unit_test(test_functions_out_of_order_are_refused),
+		cmocka_unit_test(test_an_entry_that_leads_to_another_function_is_left_out),
 		cmocka_unit_test(test_a_chain_without_end_ends_with_the_function),
 		cmocka_unit_test(test_a_call_from_elsewhere_is_left_out),
 		cmocka_unit_test(test_frames_are_appended),
