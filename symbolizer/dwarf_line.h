@@ -18,16 +18,16 @@ struct strbuf;
 
 /* Where a program is and what its header refers to. */
 struct dwarf_line_source {
-	struct section *line;	  /* .debug_line */
-	struct section *line_str; /* .debug_line_str; may be empty */
-	struct section *str;	  /* .debug_str; may be empty */
-	struct section *sup_str;  /* .debug_str of the supplementary (dwz) file; NULL = none */
+	struct section *line;	     /* .debug_line */
+	struct section *line_str;    /* .debug_line_str; may be empty */
+	struct section *str;	     /* .debug_str; may be empty */
+	struct section *sup_str;     /* .debug_str of the supplementary (dwz) file; NULL = none */
 	struct section *str_offsets; /* .debug_str_offsets, for DW_FORM_strx*; may be empty */
 	uint64_t str_offsets_base;
-	uint64_t offset;	  /* of the program in .debug_line: DW_AT_stmt_list */
+	uint64_t offset;	     /* of the program in .debug_line: DW_AT_stmt_list */
 	const char *comp_dir, *name; /* of the unit; NULL = unknown; borrowed during the call */
-	uint64_t base;		  /* rows below it, or 4 GiB and more above it, are left out */
-	uint8_t address_bytes;	  /* of the unit; DWARF 5 headers have their own */
+	uint64_t base;		     /* rows below it, or 4 GiB and more above it, are left out */
+	uint8_t address_bytes;	     /* of the unit; DWARF 5 headers have their own */
 };
 
 /**

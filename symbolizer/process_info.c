@@ -60,6 +60,17 @@ enum jit_source process_jit_source(const struct process *process)
 	return process_jit_names(process->jit);
 }
 
+const struct process *process_of_id(const struct process_table *table, uint64_t id)
+{
+	const struct process *process;
+
+	for (process = TAILQ_FIRST(&table->all); process; process = TAILQ_NEXT(process, all)) {
+		if (process->id == id)
+			return process;
+	}
+	return NULL;
+}
+
 size_t process_table_cnt(const struct process_table *table)
 {
 	return table->image_cnt;
