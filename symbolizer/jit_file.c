@@ -29,7 +29,7 @@ static const char *status_field(const char *status, const char *key)
 int jit_process_read(const char *proc_root, pid_t tgid, struct jit_process *ret)
 {
 	_cleanup_(strbuf_free) struct strbuf status = STRBUF_INIT;
-	const char *uids, *gids, *pids, *caught;
+	const char *uids, *gids, *pids, *caught, *state;
 	unsigned int uid, gid = 0;
 	char path[PATH_MAX];
 	int code;
@@ -46,11 +46,13 @@ int jit_process_read(const char *proc_root, pid_t tgid, struct jit_process *ret)
 	if (gids && sscanf(gids, "%*u %u", &gid) != 1)
 		return -ESRCH;
 	caught = status_field(status.text, "\nSigCgt:");
+	state = status_field(status.text, "\nState:\t");
 	*ret = (struct jit_process){
 		.uid = uid,
 		.gid = gid,
 		.pid = tgid,
 		.caught_signals = caught ? strtoull(caught, NULL, 16) : 0,
+		.state = state ? *state : '?',
 	};
 	pids = status_field(status.text, "\nNSpid:");
 	while (pids && *pids && *pids != '\n') {

@@ -16,6 +16,7 @@ struct jit_process {
 	gid_t gid;		 /* effective */
 	pid_t pid;		 /* in its innermost namespace */
 	uint64_t caught_signals; /* bit N - 1: signal N */
+	char state;		 /* as in ps(1): R, S, T, Z ... */
 };
 
 /** jit_process_read - -ESRCH it is gone; other -errno of /proc */
