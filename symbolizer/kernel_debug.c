@@ -16,6 +16,7 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
@@ -23,10 +24,13 @@
 #include "profiler/base/fileio.h"
 #include "profiler/base/strbuf.h"
 #include "symbolizer/debug_root.h"
+#include "symbolizer/elf_private.h"
+#include "symbolizer/elf_symbols.h"
 #include "symbolizer/section.h"
 
 #define NOTES_BYTES_MAX 65536
-#define MOVED_BY 4096 /* what a kernel is moved by is a multiple of it on every machine */
+#define BATCH_SYMBOLS 512 /* read at once */
+#define MOVED_BY 4096	  /* what a kernel is moved by is a multiple of it on every machine */
 
 /* ---- build-id --------------------------------------------------------------------------- */
 
@@ -228,20 +232,70 @@ struct text_symbols {
 	bool has_stext, has_etext;
 };
 
-static bool visit(void *context, const struct elf_symbol_visit *symbol)
+/* Takes @symbol when it is one of the two; -EIO, or 0. */
+static int take_symbol(const struct elf_file *elf, const struct elf_symbol_table *table,
+		       const Elf64_Sym *symbol, struct text_symbols *text)
 {
-	struct text_symbols *text = context;
+	char name[sizeof("_stext")];
+	int r;
 
-	if (symbol->binding == STB_LOCAL || symbol->plt)
-		return true;
-	if (strcmp(symbol->name, "_stext") == 0) {
-		text->stext = symbol->address;
+	/* Labels of the linker's script; of the other symbols the names are not even read. */
+	if (ELF64_ST_TYPE(symbol->st_info) != STT_NOTYPE ||
+	    ELF64_ST_BIND(symbol->st_info) != STB_GLOBAL || symbol->st_shndx == SHN_UNDEF ||
+	    symbol->st_name >= table->strings_bytes ||
+	    sizeof(name) > table->strings_bytes - symbol->st_name)
+		return 0;
+	r = elf_read(elf, name, sizeof(name), table->strings + symbol->st_name);
+	if (r < 0)
+		return r;
+	if (memcmp(name, "_stext", sizeof(name)) == 0) {
+		text->stext = symbol->st_value;
 		text->has_stext = true;
-	} else if (strcmp(symbol->name, "_etext") == 0) {
-		text->etext = symbol->address;
+	} else if (memcmp(name, "_etext", sizeof(name)) == 0) {
+		text->etext = symbol->st_value;
 		text->has_etext = true;
 	}
-	return !text->has_stext || !text->has_etext;
+	return 0;
+}
+
+/*
+ * elf_visit_functions() leaves out _etext, which is no byte of the text any more.
+ * Errors: -ENOEXEC; -EIO; -ENOMEM.
+ */
+static int find_symbols(const struct elf_file *elf, const struct elf_symbol_table *table,
+			struct text_symbols *text)
+{
+	_cleanup_free_ Elf64_Sym *batch = malloc(BATCH_SYMBOLS * sizeof(*batch));
+	uint64_t i, k, cnt, end = MIN(table->cnt, (uint64_t)ELF_SYMBOLS_MAX);
+	int r;
+
+	if (!batch)
+		return -ENOMEM;
+	for (i = 0; i < end; i += cnt) {
+		cnt = MIN(end - i, (uint64_t)BATCH_SYMBOLS);
+		r = elf_read(elf, batch, cnt * sizeof(*batch), table->offset + i * sizeof(*batch));
+		for (k = 0; k < cnt && r == 0; k++)
+			r = take_symbol(elf, table, &batch[k], text);
+		if (r < 0 || (text->has_stext && text->has_etext))
+			return r;
+	}
+	return 0;
+}
+
+static int read_symbols(struct elf_file *elf, struct text_symbols *text)
+{
+	struct elf_symbol_tables tables = {};
+	size_t i;
+	int r = elf_find_tables(elf, false, &tables), found = -ENODATA;
+
+	if (r == -ENOMEM || r == -EIO)
+		return r;
+	for (i = 0; i < tables.cnt && found == -ENODATA; i++) {
+		if (tables.tables[i].kind == ELF_TABLE_SYMTAB)
+			found = find_symbols(elf, &tables.tables[i], text);
+	}
+	elf_tables_free(&tables);
+	return found;
 }
 
 int kernel_debug_shift(struct elf_file *vmlinux, uint64_t stext, uint64_t etext,
@@ -252,10 +306,10 @@ int kernel_debug_shift(struct elf_file *vmlinux, uint64_t stext, uint64_t etext,
 
 	if (!stext)
 		return -ENODATA;
-	r = elf_file_visit_symbols(vmlinux, visit, &text);
+	r = read_symbols(vmlinux, &text);
 	if (r == -EIO || r == -ENOMEM)
 		return r;
-	if (!text.has_stext) /* of a broken table what was whole has been seen */
+	if (!text.has_stext)
 		return -ENODATA;
 	if ((stext - text.stext) % MOVED_BY)
 		return -ESTALE;
