@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """How often `ebpfprof symbolize` and llvm-symbolizer say the same of random text addresses.
 
-Compared are the linker's names of functions, normalised paths, lines and the whole chain of
-inlined callers.  Each difference is put into a class by where it is and of what kind; with
+Compared are the linker's names of functions, normalised paths and lines of the innermost frame, and
+the whole chain of inlined callers.  Of several symbols at a function's address each is right.  Each difference is put into a class by where it is and of what kind; with
 --explain the classes are printed, with examples and what addr2line and eu-addr2line say there.
 """
 
@@ -87,6 +87,8 @@ def differs_in_function(mine, other):
 
 def differs_in_file(mine, other):
     if not mine or not other:
+        if os.sep not in mine + other:
+            return "file name of the symbol table (STT_FILE)"
         return "file known to " + ("ebpfprof alone" if mine else "llvm-symbolizer alone")
     if os.path.basename(mine) == os.path.basename(other):
         return "another folder of the file"
@@ -129,10 +131,23 @@ def classify(mine, other):
     return "none"
 
 
+ALIASES = "taken as equal: another of several symbols at the function's address"
+
+
+def are_aliases(mine, other, address_of):
+    """The outermost functions are one, which has several names: any of them is right."""
+    if not mine or not other or mine[-1].function == other[-1].function:
+        return False
+    address = address_of.get(mine[-1].function)
+    return address is not None and address == address_of.get(other[-1].function)
+
+
 def compare(llvm_path, path, count, seed=SEED):
     """Shares in percent that are equal, and the classes of what is not."""
-    functions = symbol_inputs.functions(path)
-    addresses = symbol_inputs.random_addresses(functions, count, random.Random(seed))
+    symbols = symbol_inputs.function_symbols(path)
+    address_of = {name: address for address, _, name in symbols}
+    addresses = symbol_inputs.random_addresses(symbol_inputs.disjoint(symbols), count,
+                                               random.Random(seed))
     mine, others = ours(path, addresses), llvm(llvm_path, path, addresses)
     if not len(mine) == len(others) == len(addresses):
         raise measure.Failed(f"{path}: {len(addresses)} addresses, but {len(mine)} answers of "
@@ -141,6 +156,9 @@ def compare(llvm_path, path, count, seed=SEED):
     equal = collections.Counter()
     classes = collections.defaultdict(list)
     for address, chain, other in zip(addresses, mine, others):
+        if are_aliases(chain, other, address_of):
+            classes[ALIASES].append((address, chain, other))
+            chain = chain[:-1] + (chain[-1]._replace(function=other[-1].function),)
         inner, other_inner = (chain or nothing)[0], (other or nothing)[0]
         for part in ("function", "file", "line"):
             equal[part] += getattr(inner, part) == getattr(other_inner, part)
@@ -148,9 +166,9 @@ def compare(llvm_path, path, count, seed=SEED):
         if chain != other:
             classes[classify(chain, other)].append((address, chain, other))
     return {"addresses": len(addresses), "inlined": sum(len(chain) > 1 for chain in others),
-            "with_file": sum(bool((chain or nothing)[0].file) for chain in others),
+            "aliases": len(classes[ALIASES]),
             **{part: 100 * equal[part] / len(addresses) for part in PARTS},
-            "classes": {name: len(several) for name, several in classes.items()},
+            "classes": {name: len(several) for name, several in classes.items() if several},
             "examples": {name: several[:EXAMPLES] for name, several in classes.items()}}
 
 
@@ -186,10 +204,10 @@ def print_classes(result, path=None):
 
 def row(name, result):
     return [name, f"{result['addresses']}", f"{result['inlined']}"] + [
-        f"{result[part]:.2f} %" for part in PARTS]
+        f"{result[part]:.2f} %" for part in PARTS] + [f"{result['aliases']}"]
 
 
-HEADER = ["equal to llvm-symbolizer", "addresses", "inlined", *PARTS]
+HEADER = ["equal to llvm-symbolizer", "addresses", "inlined", *PARTS, "aliases"]
 
 
 def main():

@@ -217,8 +217,8 @@ SECTION = struct.Struct("<IIQQQQIIQQ")
 SYMBOL = struct.Struct("<IBBHQQ")
 
 
-def functions(path):
-    """Sorted, disjoint [(address, size)] of the functions of a 64-bit little-endian ELF file."""
+def function_symbols(path):
+    """[(address, size, name)] of the functions of a 64-bit little-endian ELF file."""
     with open(path, "rb") as file:
         header = file.read(64)
         if header[:6] != b"\x7fELF\x02\x01":
@@ -233,11 +233,18 @@ def functions(path):
             raise measure.Failed(f"{path} has no symbol table")
         file.seek(table[4])
         symbols = file.read(table[5])
+        file.seek(sections[table[6]][4])
+        names = file.read(sections[table[6]][5])
     code = {i for i, section in enumerate(sections) if section[2] & SHF_EXECINSTR}
+    return [(value, size, names[name:names.index(b"\0", name)].decode("utf-8", "replace"))
+            for name, info, _, section, value, size in SYMBOL.iter_unpack(symbols)
+            if info & 15 == STT_FUNC and size and section in code]
+
+
+def disjoint(symbols):
+    """Sorted, disjoint [(address, size)] of function_symbols()."""
     found, end = [], 0
-    for address, size in sorted({(value, size) for _, info, _, section, value, size
-                                 in SYMBOL.iter_unpack(symbols)
-                                 if info & 15 == STT_FUNC and size and section in code}):
+    for address, size in sorted({symbol[:2] for symbol in symbols}):
         if address + size > end:
             found.append((max(address, end), address + size - max(address, end)))
             end = address + size
