@@ -3,8 +3,9 @@
 """How often `ebpfprof symbolize` and llvm-symbolizer say the same of random text addresses.
 
 Compared are the linker's names of functions, normalised paths and lines of the innermost frame, and
-the whole chain of inlined callers.  Of several symbols at a function's address each is right.  Each difference is put into a class by where it is and of what kind; with
---explain the classes are printed, with examples and what addr2line and eu-addr2line say there.
+the whole chain of inlined callers.  Two notations of one name are equal (same_function()).  Each
+difference is put into a class by where it is and of what kind; with --explain the classes are
+printed with examples, and with what addr2line and eu-addr2line say there.
 """
 
 import argparse
@@ -27,6 +28,9 @@ SEED = 20250611
 PARTS = ("function", "file", "line", "chain")
 EXAMPLES = 3
 CLONE = re.compile(r"(\.(part|constprop|isra|cold|lto_priv|llvm|clone|localalias)(\.[\w.]+)?)+$")
+# Go's tables have neither, where its linker's symbols have both.
+GO_ABI = re.compile(r"\.abi(0|internal)$")
+GO_TYPES = re.compile(r"\[.*\]")
 
 Frame = collections.namedtuple("Frame", "function file line")
 
@@ -80,8 +84,6 @@ def differs_in_function(mine, other):
         return "function known to " + ("ebpfprof alone" if mine else "llvm-symbolizer alone")
     if CLONE.sub("", mine) == CLONE.sub("", other):
         return "suffix of a clone"
-    if mine.split("[")[0] == other.split("[")[0]:
-        return "type arguments of a Go function"
     return "another function"
 
 
@@ -131,15 +133,34 @@ def classify(mine, other):
     return "none"
 
 
-ALIASES = "taken as equal: another of several symbols at the function's address"
+EQUAL = "taken as equal: "
 
 
-def are_aliases(mine, other, address_of):
-    """The outermost functions are one, which has several names: any of them is right."""
-    if not mine or not other or mine[-1].function == other[-1].function:
-        return False
-    address = address_of.get(mine[-1].function)
-    return address is not None and address == address_of.get(other[-1].function)
+def same_function(mine, other, address_of):
+    """Why two names that differ mean one function; None if they do not."""
+    address = address_of.get(mine)
+    if address is not None and address == address_of.get(other):
+        return "another symbol of the same address"
+    if GO_ABI.sub("", other) == mine:
+        return "Go's name without the linker's ABI"
+    if "[...]" in mine and GO_TYPES.sub("[...]", GO_ABI.sub("", other)) == mine:
+        return "type arguments as Go's runtime shortens them"
+    return None
+
+
+def as_llvm_writes(mine, other, address_of):
+    """Our chain, written as the other where only the notation differs; what differed so."""
+    if len(mine) != len(other):
+        return mine, None
+    reason = None
+    frames = list(mine)
+    for index, (frame, theirs) in enumerate(zip(mine, other)):
+        if frame.function != theirs.function:
+            found = same_function(frame.function, theirs.function, address_of)
+            if found:
+                frames[index] = frame._replace(function=theirs.function)
+                reason = found
+    return tuple(frames), reason
 
 
 def compare(llvm_path, path, count, seed=SEED):
@@ -156,17 +177,19 @@ def compare(llvm_path, path, count, seed=SEED):
     equal = collections.Counter()
     classes = collections.defaultdict(list)
     for address, chain, other in zip(addresses, mine, others):
-        if are_aliases(chain, other, address_of):
-            classes[ALIASES].append((address, chain, other))
-            chain = chain[:-1] + (chain[-1]._replace(function=other[-1].function),)
+        written = chain
+        chain, reason = as_llvm_writes(chain, other, address_of)
+        if reason:
+            classes[EQUAL + reason].append((address, written, other))
+            equal["notation"] += 1
         inner, other_inner = (chain or nothing)[0], (other or nothing)[0]
         for part in ("function", "file", "line"):
             equal[part] += getattr(inner, part) == getattr(other_inner, part)
         equal["chain"] += chain == other
         if chain != other:
-            classes[classify(chain, other)].append((address, chain, other))
+            classes[classify(chain, other)].append((address, written, other))
     return {"addresses": len(addresses), "inlined": sum(len(chain) > 1 for chain in others),
-            "aliases": len(classes[ALIASES]),
+            "notation": equal["notation"],
             **{part: 100 * equal[part] / len(addresses) for part in PARTS},
             "classes": {name: len(several) for name, several in classes.items() if several},
             "examples": {name: several[:EXAMPLES] for name, several in classes.items()}}
@@ -204,10 +227,10 @@ def print_classes(result, path=None):
 
 def row(name, result):
     return [name, f"{result['addresses']}", f"{result['inlined']}"] + [
-        f"{result[part]:.2f} %" for part in PARTS] + [f"{result['aliases']}"]
+        f"{result[part]:.2f} %" for part in PARTS] + [f"{result['notation']}"]
 
 
-HEADER = ["equal to llvm-symbolizer", "addresses", "inlined", *PARTS, "aliases"]
+HEADER = ["equal to llvm-symbolizer", "addresses", "inlined", *PARTS, "other notation"]
 
 
 def main():
