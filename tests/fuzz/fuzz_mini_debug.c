@@ -20,7 +20,7 @@ static void read_unpacked(uint8_t *bytes, size_t size)
 		abort();
 	if (elf_file_open_memory(bytes, size, &elf, NULL))
 		return;
-	if (symtab_load(elf, &table))
+	if (symtab_load(&elf, 1, &table))
 		abort();
 	symtab_free(table);
 	elf_file_close(elf);
