@@ -18,7 +18,7 @@ import tempfile
 import cxx_sources
 import measure
 
-GO_MODULE, GO_VERSION = "github.com/prometheus/prometheus", "v0.316.0"
+GO_MODULE, GO_VERSION = "github.com/prometheus/prometheus", "v0.305.0"
 RUST_LARGE = ("wasm-tools", "1.263.0", "wasm-tools")
 RUST_SMALL = ("ripgrep", "14.1.1", "rg")
 SQLITE_CRATE = ("libsqlite3-sys", "0.30.1")
