@@ -307,12 +307,13 @@ def machine():
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
 
 
-def main(body):
+def main(body, as_root=True):
     """Run body(folder) in a temporary folder; the exit status."""
     terminate_on_signals()
     folder = tempfile.mkdtemp(prefix="ebpfprof-bench-")
     try:
-        need_root()
+        if as_root:
+            need_root()
         body(folder)
         return 0
     except Failed as failed:
