@@ -22,7 +22,8 @@
 #include "symbolizer/source_frames.h"
 #include "symbolizer/symtab.h"
 
-#define OWN_MAPS_MAX (4u << 20) /* bytes of /proc/self/maps */
+#define OWN_MAPS_MAX (4u << 20)	/* bytes of /proc/self/maps */
+#define CACHED_SYMBOLS_MIN 2000 /* a smaller table is read faster than its cache entry */
 
 /* ---- the vdso ---- */
 
@@ -281,22 +282,60 @@ static void describe_sources(struct binary *binary)
 	binary_set_source(binary, text[0] ? text : "none");
 }
 
+/* Its table from the cache on disk, or NULL. */
+static struct symtab *cached_symbols(struct binary *binary)
+{
+	struct symtab *symtab;
+
+	if (symbol_cache_get(binary->cache->host.cache, CACHE_SYMTAB, &binary->build_id,
+			     debug_info_stamp(binary->debug), &binary->symbols_entry) < 0)
+		return NULL;
+	if (symtab_from_bytes(binary->symbols_entry.payload, binary->symbols_entry.size, &symtab) ==
+	    0)
+		return symtab;
+	symbol_cache_release(&binary->symbols_entry);
+	return NULL;
+}
+
+static void cache_symbols(struct binary *binary, const struct symtab *symtab)
+{
+	struct iovec parts[SYMTAB_PARTS];
+
+	symtab_parts(symtab, parts);
+	symbol_cache_put(binary->cache->host.cache, CACHE_SYMTAB, &binary->build_id,
+			 debug_info_stamp(binary->debug), parts, SYMTAB_PARTS);
+}
+
+static int read_symbols(struct binary *binary, struct symtab **ret)
+{
+	struct elf_file *files[DEBUG_INFO_FILES];
+	bool may_cache = binary->cache->host.cache && binary->build_id.len && !binary->image;
+	size_t cnt = debug_info_symbol_files(binary->debug, files);
+	int r;
+
+	*ret = may_cache ? cached_symbols(binary) : NULL;
+	if (*ret)
+		return 0;
+	r = symtab_load(files, cnt, ret);
+	if (r == 0 && may_cache && symtab_cnt(*ret) >= CACHED_SYMBOLS_MIN)
+		cache_symbols(binary, *ret);
+	return r;
+}
+
 static int load_symbols(struct binary *binary)
 {
-	struct elf_file *files[3];
 	struct symtab *symtab;
-	size_t cnt;
 	int r = open_debug(binary);
 
-	if (r < 0)
-		return r;
-	cnt = debug_info_symbol_files(binary->debug, files);
-	r = symtab_load(files[cnt - 1], &symtab);
+	if (r == 0)
+		r = read_symbols(binary, &symtab);
 	if (r < 0)
 		return r;
 	binary->sources = debug_info_sources(binary->debug);
-	if (symtab_cnt(symtab))
+	if (symtab_sources(symtab) & SYMTAB_FROM_SYMTAB)
 		binary->sources |= NAMES_SYMTAB;
+	else if (symtab_sources(symtab) & SYMTAB_FROM_DYNSYM)
+		binary->sources |= NAMES_DYNSYM;
 	describe_sources(binary);
 	binary_keep_symbols(binary, symtab);
 	return 0;

@@ -302,7 +302,7 @@ void debug_info_close(struct debug_info *info)
 	release(info);
 }
 
-size_t debug_info_symbol_files(struct debug_info *info, struct elf_file *ret[3])
+size_t debug_info_symbol_files(struct debug_info *info, struct elf_file *ret[DEBUG_INFO_FILES])
 {
 	size_t cnt = 0;
 

@@ -61,7 +61,8 @@ void debug_info_close(struct debug_info *info);
  * debug_info_symbol_files - the files whose symbol tables name the program, itself first
  * Returns how many; they are valid as long as @info is.
  */
-size_t debug_info_symbol_files(struct debug_info *info, struct elf_file *ret[3]);
+#define DEBUG_INFO_FILES 3
+size_t debug_info_symbol_files(struct debug_info *info, struct elf_file *ret[DEBUG_INFO_FILES]);
 
 /** debug_info_stamp - changes when other files would give the names; see symbol_cache.h */
 uint64_t debug_info_stamp(const struct debug_info *info);

@@ -120,21 +120,27 @@ size_t gopclntab_bytes(const struct gopclntab *table)
 /* ---- texts ---------------------------------------------------------------------------------- */
 
 /*
- * As runtime.funcNameForPrint(): of the type arguments, which are shapes the compiler made up
- * (main.Map[go.shape.int]), "[...]" is left.  Up to Go 1.20 the names are in the file like this.
+ * As runtime.funcNameForPrint(): of what stands in brackets, which are type arguments that the
+ * compiler made up (main.Map[go.shape.int]), "..." is left.  Up to Go 1.20 names are in the file
+ * like this.  It is done to the length of an array too (type:.eq.[8]int), there as here.
  */
 static void hide_type_arguments(struct strbuf *name)
 {
-	char *open = memchr(name->text, '[', name->len);
-	char *close = open ? memrchr(open, ']', (size_t)(name->text + name->len - open)) : NULL;
-	size_t rest;
+	static const char hidden[] = "...";
+	const size_t len = sizeof(hidden) - 1;
+	size_t open, close;
 
-	if (!close || close - open < 4)
+	if (!strbuf_reserve(name, len))
 		return;
-	rest = (size_t)(name->text + name->len - close);
-	memcpy(open + 1, "...", 3);
-	memmove(open + 4, close, rest + 1);
-	name->len = (size_t)(open + 4 - name->text) + rest;
+	open = (size_t)(strchrnul(name->text, '[') - name->text);
+	for (close = name->len; close > open && name->text[close] != ']'; close--)
+		;
+	if (close == open)
+		return;
+	memmove(name->text + open + 1 + len, name->text + close, name->len + 1 - close);
+	memcpy(name->text + open + 1, hidden, len);
+	name->len -= close - open - 1;
+	name->len += len;
 }
 
 /* The first function's name is at 0; the runtime takes that for none, and we need not. */
@@ -146,6 +152,8 @@ static uint32_t add_name(struct gopclntab *table, uint32_t at, struct source_fra
 	if (!go_read_string(table, table->names, at, name) || !name->len)
 		return 0;
 	hide_type_arguments(name);
+	if (name->failed)
+		return 0;
 	return source_frames_text(frames, name->text, name->len);
 }
 

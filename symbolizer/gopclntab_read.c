@@ -141,7 +141,7 @@ static bool next_byte(struct byte_stream *stream, uint8_t *ret)
 	return true;
 }
 
-static bool next_varint(struct byte_stream *stream, uint32_t *ret)
+static bool next_long_varint(struct byte_stream *stream, uint32_t *ret)
 {
 	uint32_t value = 0;
 	unsigned int i;
@@ -157,6 +157,15 @@ static bool next_varint(struct byte_stream *stream, uint32_t *ret)
 		}
 	}
 	return false;
+}
+
+/* Nine of ten are one byte. */
+static inline bool next_varint(struct byte_stream *stream, uint32_t *ret)
+{
+	if (stream->at == stream->end || *stream->at & 0x80)
+		return next_long_varint(stream, ret);
+	*ret = *stream->at++;
+	return true;
 }
 
 /*

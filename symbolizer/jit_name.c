@@ -449,3 +449,9 @@ void jit_name_split(const char *raw, struct jit_name *ret)
 	    !split_hotspot(text, ret))
 		append(ret->function, text);
 }
+
+void jit_name_path(const char *script, char ret[JIT_NAME_MAX])
+{
+	ret[0] = '\0';
+	append_script(ret, span_of(script));
+}

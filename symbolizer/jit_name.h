@@ -27,4 +27,7 @@ struct jit_name {
  */
 void jit_name_split(const char *raw, struct jit_name *ret);
 
+/** jit_name_path - a script's name as V8 gives it: a file:/// URL as a path, others as they are */
+void jit_name_path(const char *script, char ret[JIT_NAME_MAX]);
+
 #endif

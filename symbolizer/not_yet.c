@@ -5,14 +5,6 @@
 #include "symbolizer/gopclntab.h"
 #include "symbolizer/symbol_cache.h"
 #define W __attribute__((weak))
-W int debuginfod_ask(struct debuginfod *c, const struct elf_build_id *b, int *r) { (void)c;(void)b;(void)r; return -ENOENT; }
-W int debuginfod_start(struct debuginfod **r) { *r = NULL; return 0; }
-W void debuginfod_stop(struct debuginfod *c) { (void)c; }
-W int dwarf_open(const struct dwarf_config *c, struct dwarf **r) { (void)c;(void)r; return -ENODATA; }
-W void dwarf_close(struct dwarf *d) { (void)d; }
-W bool dwarf_find(struct dwarf *d, uint64_t a, struct source_frames *f) { (void)d;(void)a;(void)f; return false; }
-W const void *dwarf_index(const struct dwarf *d, size_t *n) { (void)d; *n = 0; return NULL; }
-W size_t dwarf_heap_bytes(const struct dwarf *d) { (void)d; return 0; }
 W int symbol_cache_get(struct symbol_cache *c, enum symbol_cache_kind k, const struct elf_build_id *b, uint64_t s, struct symbol_cache_entry *r) { (void)c;(void)k;(void)b;(void)s;(void)r; return -ENOENT; }
 W void symbol_cache_release(struct symbol_cache_entry *e) { (void)e; }
 W int symbol_cache_put(struct symbol_cache *c, enum symbol_cache_kind k, const struct elf_build_id *b, uint64_t s, const struct iovec *p, int n) { (void)c;(void)k;(void)b;(void)s;(void)p;(void)n; return -ENOSYS; }

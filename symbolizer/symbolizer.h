@@ -18,6 +18,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "symbolizer/location.h"
+
 struct binary;
 struct errmsg;
 struct mmap_event;
@@ -36,41 +38,6 @@ struct symbolizer_config {
 	const char *debug_file; /* the debug file of whatever is named; NULL = look for it */
 	size_t symbol_bytes_max; /* of tables kept in memory; 0 = 32 MiB */
 	unsigned int fd_max;	 /* files kept open; 0 = 256 */
-};
-
-enum location_kind {
-	LOCATION_USER,
-	LOCATION_KERNEL, /* vmlinux and modules */
-	LOCATION_BPF,
-	LOCATION_JIT,
-	LOCATION_VDSO,
-	LOCATION_UNKNOWN, /* no mapping is known at the address */
-	LOCATION_NOTE,	  /* no address: `[truncated: depth]` and the like */
-};
-
-/* One segment of one file, as pprof's Mapping wants it (profile.h struct profile_mapping). */
-struct location_mapping {
-	uint64_t start, limit, offset;
-	const char *filename; /* "[kernel.kallsyms]", "[bpf]", "[jit]", "[vdso]" or a path */
-	const char *build_id; /* hex, "" if none */
-};
-
-struct location_line {
-	const char *function;	   /* demangled; never NULL or empty */
-	const char *system_name;   /* as in the file */
-	const char *filename;	   /* source; NULL = unknown */
-	uint32_t line, start_line; /* 0 = unknown */
-};
-
-struct location {
-	const struct location_mapping *mapping; /* NULL: none */
-	uint64_t address; /* ELF virtual address; runtime address for kernel, BPF, JIT */
-	enum location_kind kind;
-	uint64_t owner;	   /* the file or process that it is of: symbolizer_source(); 0 = the host */
-	bool named;	   /* false: `libx.so+0x1234` stands for a name */
-	bool stack_bottom; /* the function where a stack begins: _start, clone3, ret_from_fork ... */
-	uint32_t line_cnt; /* >= 1 */
-	struct location_line lines[];
 };
 
 int symbolizer_new(const struct symbolizer_config *config, struct symbolizer **ret,

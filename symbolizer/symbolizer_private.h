@@ -7,7 +7,7 @@
 #define EBPFPROF_SYMBOLIZER_SYMBOLIZER_PRIVATE_H
 
 #include "symbolizer/kernel_names.h"
-#include "symbolizer/location.h"
+#include "symbolizer/location_store.h"
 #include "symbolizer/source_frames.h"
 #include "symbolizer/symbolizer.h"
 

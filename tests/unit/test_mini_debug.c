@@ -112,7 +112,7 @@ static void test_packed_symbols_are_what_nm_prints_of_the_whole_program(void **s
 	check_unpacks("prog.symbols");
 	assert_int_equal(load("packed", &bytes, &size), 0);
 	assert_int_equal(elf_file_open_memory(bytes, size, &elf, NULL), 0);
-	assert_int_equal(symtab_load(elf, &table), 0);
+	assert_int_equal(symtab_load(&elf, 1, &table), 0);
 	cnt = fixture_nm("whole", "", symbols, ARRAY_SIZE(symbols));
 	for (i = 0; i < cnt; i++) {
 		if (strcmp(symbols[i].name, "hidden") != 0 && strcmp(symbols[i].name, "leaf") != 0)

@@ -7,7 +7,7 @@
  * A string table would be denser, but could only be emptied as a whole: an agent that runs for
  * weeks must be able to forget the functions of programs that ended.
  */
-#include "symbolizer/location.h"
+#include "symbolizer/location_store.h"
 
 #include <errno.h>
 #include <stdlib.h>
