@@ -2,14 +2,14 @@
 /*
  * Addresses whose source line is known without asking any debug information: MARK("hot") puts a
  * nop into the code, and its link-time address with the word into section .marks, which is never
- * loaded.  The line is where a test finds the comment `LINE: hot` in the source.
+ * loaded (nor collected as garbage: R).  The line is where a test finds the comment `LINE: hot` in the source.
  */
 #ifndef EBPFPROF_TESTS_MARKS_H
 #define EBPFPROF_TESTS_MARKS_H
 
 #define MARK(word)                                                                                 \
 	__asm__ volatile("771: nop\n\t"                                                            \
-			 ".pushsection .marks,\"\",@progbits\n\t"                                  \
+			 ".pushsection .marks,\"R\",@progbits\n\t"                                 \
 			 ".quad 771b\n\t"                                                          \
 			 ".asciz \"" word "\"\n\t"                                                 \
 			 ".popsection" ::                                                          \
