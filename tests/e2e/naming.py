@@ -103,6 +103,12 @@ def symbols(path, *options):
     return {row[2]: int(row[0], 16) for row in rows if len(row) == 3}
 
 
+def extent(path, name):
+    """(address, size) of a function by nm."""
+    row, = re.findall(rf"^(\w+) (\w+) [tT] {name}$", command("nm", "-S", path), re.M)
+    return int(row[0], 16), int(row[1], 16)
+
+
 def build_id(path):
     return re.search(r"Build ID: ([0-9a-f]+)", command("readelf", "-n", path)).group(1)
 

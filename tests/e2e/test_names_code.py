@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from conftest import need
+from conftest import need, wait_until
 from naming import (USUAL, check_chain, chain_truth, command, command_or_skip, frames_of, line_of,
                     loads, marks, names_of, runtime_address, symbolize, symbols)
 
@@ -56,8 +56,6 @@ def check_process(tool, start, program):
 
 def process_has_begun(process, program):
     """The program and not yet its loader or our fork: it reads stdin."""
-    from conftest import wait_until
-
     def reads():
         with open(f"/proc/{process.pid}/wchan") as wchan, \
                 open(f"/proc/{process.pid}/cmdline") as line:
@@ -136,7 +134,7 @@ def test_inlined_calls_in_cxx(tool, build, cc):
 
 
 @pytest.mark.parametrize("flags", [(), ("-C", "symbol-mangling-version=v0"),
-                                   ("-C", "split-debuginfo=unpacked"), ("-C", "lto=thin")],
+                                   ("-C", "split-debuginfo=unpacked")],
                          ids=lambda flags: "".join(flags[1:]) or "plain")
 def test_inlined_calls_in_rust(tool, build, flags):
     program = build("chain.rs", "--edition", "2021", "-g", "-C", "opt-level=2", *flags, cc="rustc")

@@ -9,8 +9,8 @@ import pytest
 
 from conftest import need
 from naming import (USUAL, build_id, build_id_path, check_chain, check_nameless, command,
-                    command_or_skip, copy, frames_of, line_of, loads, marks, names_of, split_debug,
-                    symbolize, symbols)
+                    command_or_skip, copy, extent, frames_of, line_of,
+                    loads, marks, names_of, split_debug, symbolize, symbols)
 
 NO_BUILD_ID = ("-O2", "-g", "-Wl,--build-id=none")
 # A program whose debug information must not be taken for chain's.
@@ -152,13 +152,6 @@ def test_broken_mini_debug_info_does_no_harm(tool, build):
 
 # ---- dwz ----
 
-def two_programs(build, folder, *flags):
-    """Two programs with much debug information in common, and their originals."""
-    originals = [build("chain.c", *USUAL, *flags),
-                 build("chain.c", *USUAL, *flags, "-DOUTERMOST_SCOPE=extern")]
-    return [copy(path, folder, f"program{n}") for n, path in enumerate(originals)], originals
-
-
 def needs_supplement(path):
     """Whether dwz moved something out of @path."""
     return ".gnu_debugaltlink" in command("readelf", "-SW", path)
@@ -175,8 +168,7 @@ def test_dwz_in_one_file(tool, build, version):
 @pytest.mark.parametrize("version", [4, 5])
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
 def test_dwz_with_a_common_file(tool, build, cc, version):
-    flags = [USUAL, (f"-gdwarf-{version}",)]
-    originals = [build("chain.c", *flags[0], *flags[1], *more, cc=cc)
+    originals = [build("chain.c", *USUAL, f"-gdwarf-{version}", *more, cc=cc)
                  for more in ((), ("-DOUTERMOST_SCOPE=extern",))]
     programs = [copy(path, tool.folder, f"program{n}") for n, path in enumerate(originals)]
     common = os.path.join(tool.folder, "common.dwz")
@@ -321,9 +313,8 @@ def test_other_tools_agree(tool, build):
     """Each instruction of the three functions, against the compiler's own line table as
     llvm-symbolizer or addr2line reads it."""
     program = build("chain.c", *USUAL)
-    start = symbols(program)["outermost"]
-    end = min(a for a in symbols(program).values() if a > marks(program)["between"][-1])
-    addresses = list(range(start, end))
+    start, size = extent(program, "outermost")
+    addresses = list(range(start, start + size))
     ours = [frames_of(a) for a in symbolize(tool, "-e", program, addresses=addresses)]
     text = command(need("addr2line"), "-a", "-f", "-i", "-e", program, *map(hex, addresses))
     theirs = []

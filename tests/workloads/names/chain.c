@@ -17,9 +17,15 @@
 
 static volatile uint64_t sink;
 
+/* Called first and last, so that outermost() is no leaf and has a frame from end to end. */
+static NEVER_INLINE void nothing(void)
+{
+	__asm__ volatile("");
+}
+
 static ALWAYS_INLINE void innermost(uint64_t seed) /* LINE: innermost */
 {
-	MARK("hot"); /* LINE: hot */
+	MARK("hot");  /* LINE: hot */
 	SPIN_BATCH(); /* LINE: spin */
 	sink += seed;
 }
@@ -28,13 +34,15 @@ static ALWAYS_INLINE void middle(uint64_t seed) /* LINE: middle */
 {
 	sink += seed;
 	innermost(sink + 1); /* LINE: call-innermost */
-	MARK("between"); /* LINE: between */
+	MARK("between");     /* LINE: between */
 }
 
 OUTERMOST_SCOPE NEVER_INLINE OUTERMOST_PLACE void outermost(uint64_t seed) /* LINE: outermost */
 {
+	nothing();
 	MARK("entry"); /* LINE: entry */
-	middle(seed); /* LINE: call-middle */
+	middle(seed);  /* LINE: call-middle */
+	nothing();
 	sink++;
 }
 

@@ -3,13 +3,20 @@
 #include "../spin.h"
 #include "marks.h"
 
-namespace shop {
+namespace shop
+{
 
 struct Item {
 	uint64_t price;
 };
 
 static volatile uint64_t sink;
+
+/* Called first and last, so that total() is no leaf and has a frame from end to end. */
+static NEVER_INLINE void nothing()
+{
+	__asm__ volatile("");
+}
 
 ALWAYS_INLINE uint64_t price(const Item &item, uint64_t count) /* LINE: innermost */
 {
@@ -18,15 +25,19 @@ ALWAYS_INLINE uint64_t price(const Item &item, uint64_t count) /* LINE: innermos
 	return item.price * count;
 }
 
-template <typename T> class Cart {
-public:
+template <typename T> class Cart
+{
+      public:
 	T total(T start, const Item &item) const;
 };
 
 template <typename T>
 NEVER_INLINE T Cart<T>::total(T start, const Item &item) const /* LINE: outermost */
 {
-	return start + price(item, start); /* LINE: call-innermost */
+	nothing();
+	start += price(item, start); /* LINE: call-innermost */
+	nothing();
+	return start;
 }
 
 template class Cart<uint64_t>;

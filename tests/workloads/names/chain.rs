@@ -11,7 +11,7 @@ mod work {
     fn innermost(seed: u64) -> u64 { // LINE: innermost
         let mut x = seed;
         unsafe {
-            asm!("771: nop", ".pushsection .marks,\"\",@progbits", ".quad 771b", // LINE: hot
+            asm!("771: nop", ".pushsection .marks,\"R\",@progbits", ".quad 771b", // LINE: hot
                  ".asciz \"hot\"", ".popsection");
         }
         for _ in 0..50000 {

@@ -7,7 +7,8 @@
 #include "marks.h"
 
 #ifndef SECOND
-namespace first {
+namespace first
+{
 struct Engine {
 	void run(uint64_t ns);
 };
@@ -18,7 +19,8 @@ NEVER_INLINE void Engine::run(uint64_t ns)
 }
 } // namespace first
 #else
-namespace other {
+namespace other
+{
 struct Motor {
 	void run(uint64_t ns);
 };
