@@ -13,6 +13,7 @@
 
 #include "profiler/base/cleanup.h"
 #include "symbolizer/dwarf_line.h"
+#include "symbolizer/dwarf_split.h"
 #include "symbolizer/dwarf_tables.h"
 #include "symbolizer/source_frames.h"
 
@@ -61,10 +62,12 @@ static int open_files(struct dwarf *dwarf)
 	if (ret)
 		return ret;
 	dwarf_text_init(&dwarf->text, config->elf);
-	if (!config->sup)
-		return 0;
-	ret = dwarf_file_open(config->sup, false, &dwarf->sup);
-	dwarf->has_sup = !ret;
+	if (config->sup) {
+		ret = dwarf_file_open(config->sup, false, &dwarf->sup);
+		dwarf->has_sup = !ret;
+	}
+	if (config->package && ret != -ENOMEM && ret != -EIO)
+		ret = dwarf_package_open(dwarf);
 	return ret == -ENOMEM || ret == -EIO ? ret : 0;
 }
 
@@ -89,15 +92,13 @@ int dwarf_open(const struct dwarf_config *config, struct dwarf **ret)
 
 void dwarf_close(struct dwarf *dwarf)
 {
-	size_t i;
-
 	if (!dwarf)
 		return;
 	dwarf_tables_drop_all(dwarf);
-	dwarf_scopes_drop_all(dwarf);
+	dwarf_scopes_forget(dwarf, NULL);
+	dwarf_abbrevs_forget(dwarf, NULL);
+	dwarf_splits_close(dwarf);
 	free(dwarf->tables);
-	for (i = 0; i < DWARF_ABBREVS_KEPT; i++)
-		dwarf_abbrevs_free(dwarf->abbrevs[i].abbrevs);
 	free(dwarf->owned_index);
 	strbuf_free(&dwarf->name.text);
 	dwarf_file_close(&dwarf->sup);
@@ -116,6 +117,7 @@ size_t dwarf_heap_bytes(const struct dwarf *dwarf)
 	size_t i, bytes = sizeof(*dwarf) + dwarf_file_heap_bytes(&dwarf->main) +
 			  dwarf_file_heap_bytes(&dwarf->sup) + dwarf->name.text.capacity;
 
+	bytes += dwarf_splits_heap_bytes(dwarf);
 	bytes += dwarf->index->unit_cnt * sizeof(*dwarf->tables);
 	if (dwarf->owned_index)
 		bytes += dwarf_index_bytes(dwarf->owned_index);
@@ -184,7 +186,7 @@ static void add_frame(struct dwarf *dwarf, const struct dwarf_unit *unit,
 	const struct dwarf_call *call = &answer->calls[i];
 	struct dwarf_file *file;
 
-	if (i < answer->cnt) {
+	if (i < answer->cnt && unit) {
 		file = call->in_sup ? dwarf_sup_file(dwarf) : unit->file;
 		dwarf_name_read(dwarf, file, call->origin, unit, &dwarf->name);
 		frame.name = source_frames_text(frames, dwarf->name.text.text,
@@ -195,28 +197,38 @@ static void add_frame(struct dwarf *dwarf, const struct dwarf_unit *unit,
 	source_frames_add(frames, &frame);
 }
 
-bool dwarf_find(struct dwarf *dwarf, uint64_t address, struct source_frames *frames)
+static bool find_in_unit(struct dwarf *dwarf, uint32_t number, uint64_t address, uint32_t offset,
+			 struct source_frames *frames)
 {
+	struct dwarf_unit unit, split;
+	const struct dwarf_unit *names = &unit;
 	struct strbuf path = STRBUF_INIT;
 	struct dwarf_tables *tables;
-	struct dwarf_unit unit;
 	struct answer answer;
-	uint32_t offset, number;
 	bool found;
 	size_t i;
 
-	if (!dwarf_text_offset(&dwarf->text, address, &offset))
-		return false;
-	number = dwarf_runs_find(dwarf_index_runs(dwarf->index), dwarf->index->run_cnt, offset);
-	if (number == DWARF_NOBODY ||
-	    dwarf_unit_open(dwarf, &dwarf->main, dwarf->main.units[number].offset, &unit))
+	if (dwarf_unit_open(dwarf, &dwarf->main, dwarf->main.units[number].offset, &unit))
 		return false;
 	tables = dwarf_tables_get(dwarf, number, &unit);
 	if (!tables)
 		return false;
 	found = take_answer(tables, address, offset, &path, frames, &answer);
 	strbuf_free(&path);
+	if (found && tables->of_split)
+		names = dwarf_split_unit(&unit, &split) ? NULL : &split;
 	for (i = 0; found && i < MAX(answer.cnt, (size_t)1); i++)
-		add_frame(dwarf, &unit, &answer, i, frames);
+		add_frame(dwarf, names, &answer, i, frames);
 	return found;
+}
+
+bool dwarf_find(struct dwarf *dwarf, uint64_t address, struct source_frames *frames)
+{
+	const struct dwarf_index *index = dwarf->index;
+	uint32_t offset, number;
+
+	if (!dwarf_text_offset(&dwarf->text, address, &offset))
+		return false;
+	number = dwarf_runs_find(dwarf_index_runs(index), index->run_cnt, offset);
+	return number != DWARF_NOBODY && find_in_unit(dwarf, number, address, offset, frames);
 }

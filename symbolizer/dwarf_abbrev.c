@@ -18,6 +18,7 @@
 
 #include "profiler/base/cleanup.h"
 #include "symbolizer/dwarf_constants.h"
+#include "symbolizer/dwarf_form.h"
 
 #define FIRST_PIECE 4096
 #define TABLE_BYTES_MAX (4u << 20) /* the largest seen are 100 KB */
@@ -192,6 +193,17 @@ static void settle_declaration(const struct dwarf_abbrevs *abbrevs,
 static inline bool next_attribute(struct byte_cursor *cursor, uint64_t *attribute, uint64_t *form,
 				  int64_t *implicit)
 {
+	const uint8_t *at = cursor->at;
+
+	/* Nearly all are two bytes. */
+	if (bytes_left(cursor) >= 2 && at[0] < 0x80 && at[1] < 0x80 &&
+	    at[1] != DW_FORM_implicit_const) {
+		*attribute = at[0];
+		*form = at[1];
+		*implicit = 0;
+		cursor->at += 2;
+		return *attribute || *form;
+	}
 	*attribute = read_uleb128(cursor);
 	*form = read_uleb128(cursor);
 	*implicit = *form == DW_FORM_implicit_const ? read_sleb128(cursor) : 0;

@@ -97,6 +97,9 @@ dwarf_abbrevs_find(const struct dwarf_abbrevs *abbrevs, uint64_t code)
  */
 int dwarf_abbrevs_of(const struct dwarf_unit *unit, const struct dwarf_abbrevs **ret);
 
+/** dwarf_abbrevs_kept - the same if it is there, else NULL */
+const struct dwarf_abbrevs *dwarf_abbrevs_kept(const struct dwarf_unit *unit);
+
 /**
  * dwarf_declaration_find - look for one declaration without making a table
  * @ret: a cursor at its attributes; valid until the file's .debug_abbrev is read again

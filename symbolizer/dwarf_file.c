@@ -12,7 +12,7 @@
 #include "profiler/base/cleanup.h"
 #include "symbolizer/dwarf_private.h"
 
-#define ENTRY_PIECE 4096  /* root entries and names' entries lie far apart */
+#define ENTRY_PIECE 1024  /* root entries and names' entries lie far apart */
 #define LIST_PIECE 32768 /* range lists and addresses are read in their order */
 
 struct wanted {

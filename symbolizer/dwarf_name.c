@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "symbolizer/dwarf_constants.h"
+#include "symbolizer/dwarf_form.h"
 
 #define CHAIN_MAX 16 /* honest chains have at most three entries */
 
@@ -50,25 +51,23 @@ static bool has_scopes(const struct dwarf_unit *unit)
 	}
 }
 
-/* Follows the chain; *ret_name is the name without scopes, of form 0 when a linkage name is in. */
+/* Follows the chain; @short_name gets the name without scopes if a linkage name was not first. */
 static int follow(struct dwarf_place *place, struct dwarf_name *ret, struct strbuf *short_name)
 {
 	struct dwarf_attributes entry;
 	int i, code = 0;
 
-	for (i = 0; i < CHAIN_MAX && !code; i++) {
+	for (i = 0; i < CHAIN_MAX && !code && !(ret->linker_name && ret->start_line); i++) {
 		code = dwarf_entry_read(&place->unit, place->offset, &entry);
 		if (code)
 			break;
 		if (!ret->start_line && entry.decl_line.value <= UINT32_MAX)
 			ret->start_line = (uint32_t)entry.decl_line.value;
-		if (entry.linkage_name.form &&
-		    !dwarf_string(&place->unit, &entry.linkage_name, DWARF_NAME_MAX, &ret->text) &&
-		    ret->text.len) {
-			ret->linker_name = true;
-			return 0;
-		}
-		if (entry.name.form && !short_name->len)
+		if (entry.linkage_name.form && !ret->linker_name)
+			ret->linker_name = !dwarf_string(&place->unit, &entry.linkage_name,
+							 DWARF_NAME_MAX, &ret->text) &&
+					   ret->text.len;
+		if (entry.name.form && !ret->linker_name && !short_name->len)
 			dwarf_string(&place->unit, &entry.name, DWARF_NAME_MAX, short_name);
 		code = dwarf_place_origin(place, &entry);
 	}

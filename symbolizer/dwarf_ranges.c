@@ -15,6 +15,7 @@
 #include <errno.h>
 
 #include "symbolizer/dwarf_constants.h"
+#include "symbolizer/dwarf_form.h"
 
 #define ITEM_BYTES 32 /* an item of honest length is whole in so many */
 #define BUDGET_MIN 65536
@@ -42,9 +43,10 @@ static int visit_one(struct list *list, uint64_t start, uint64_t end)
 
 static int visit_pair(struct list *list, uint64_t start, uint64_t end)
 {
-	if (list->dead || start >= end || end > UINT64_MAX - list->base)
-		return 0;
-	return visit_one(list, list->base + start, list->base + end);
+	/* Modulo the address size: Go writes negative offsets so (seen of 1.26). */
+	start = (start + list->base) & list->address_max;
+	end = (end + list->base) & list->address_max;
+	return list->dead ? 0 : visit_one(list, start, end);
 }
 
 static int visit_length(struct list *list, uint64_t start, uint64_t length)

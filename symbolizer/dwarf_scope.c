@@ -14,6 +14,7 @@
 #include "symbolizer/dwarf_constants.h"
 #include "symbolizer/dwarf_tables.h"
 #include "symbolizer/dwarf_walk.h"
+#include "symbolizer/dwarf_form.h"
 
 #define SCOPES_MAX (4u << 20) /* of a unit; the rest is left out */
 #define NO_SCOPE UINT32_MAX
@@ -45,12 +46,12 @@ static void on_drop(struct symbol_memory_item *item)
 	free_scopes((struct dwarf_scopes *)((char *)item - offsetof(struct dwarf_scopes, item)));
 }
 
-void dwarf_scopes_drop_all(struct dwarf *dwarf)
+void dwarf_scopes_forget(struct dwarf *dwarf, const struct dwarf_file *file)
 {
 	size_t i;
 
 	for (i = 0; i < DWARF_SCOPES_KEPT; i++) {
-		if (!dwarf->scopes[i])
+		if (!dwarf->scopes[i] || (file && dwarf->scopes[i]->file != file))
 			continue;
 		symbol_memory_remove(dwarf->config.memory, &dwarf->scopes[i]->item);
 		free_scopes(dwarf->scopes[i]);

@@ -11,6 +11,8 @@
 
 #include "profiler/base/cleanup.h"
 #include "symbolizer/dwarf_line.h"
+#include "symbolizer/dwarf_split.h"
+#include "symbolizer/dwarf_form.h"
 
 #define PATH_BYTES_MAX 4096
 
@@ -60,6 +62,7 @@ static struct dwarf_tables *make_tables(struct dwarf *dwarf, uint32_t number,
 					const struct dwarf_unit *unit)
 {
 	struct dwarf_tables *tables = calloc(1, sizeof(*tables));
+	struct dwarf_unit split;
 	int ret;
 
 	if (!tables)
@@ -67,8 +70,11 @@ static struct dwarf_tables *make_tables(struct dwarf *dwarf, uint32_t number,
 	tables->dwarf = dwarf;
 	tables->unit = number;
 	ret = load_lines(dwarf, unit, &tables->lines);
-	if (ret != -ENOMEM)
-		ret = dwarf_functions_load(unit, &dwarf->text, &tables->functions);
+	if (ret != -ENOMEM) {
+		tables->of_split = !dwarf_split_unit(unit, &split);
+		ret = dwarf_functions_load(tables->of_split ? &split : unit, &dwarf->text,
+					   &tables->functions);
+	}
 	if (ret == -ENOMEM) {
 		free_tables(tables);
 		return NULL;
@@ -116,28 +122,55 @@ static bool is_table_of(const struct dwarf_abbrevs *abbrevs, const struct dwarf_
 	       a->offset_bytes == b->offset_bytes;
 }
 
+const struct dwarf_abbrevs *dwarf_abbrevs_kept(const struct dwarf_unit *unit)
+{
+	struct dwarf *dwarf = unit->dwarf;
+	size_t i;
+
+	for (i = 0; i < DWARF_ABBREVS_KEPT; i++) {
+		if (!dwarf->abbrevs[i].abbrevs || !is_table_of(dwarf->abbrevs[i].abbrevs, unit))
+			continue;
+		dwarf->abbrevs[i].used = ++dwarf->uses;
+		return dwarf->abbrevs[i].abbrevs;
+	}
+	return NULL;
+}
+
 int dwarf_abbrevs_of(const struct dwarf_unit *unit, const struct dwarf_abbrevs **ret)
 {
+	const struct dwarf_abbrevs *kept = dwarf_abbrevs_kept(unit);
 	struct dwarf *dwarf = unit->dwarf;
 	struct dwarf_abbrevs *abbrevs;
 	size_t i, oldest = 0;
 	int code;
 
+	if (kept) {
+		*ret = kept;
+		return 0;
+	}
+	code = dwarf_abbrevs_load(unit, &abbrevs);
+	if (code)
+		return code;
 	for (i = 0; i < DWARF_ABBREVS_KEPT; i++) {
-		if (dwarf->abbrevs[i].abbrevs && is_table_of(dwarf->abbrevs[i].abbrevs, unit))
-			break;
 		if (dwarf->abbrevs[i].used < dwarf->abbrevs[oldest].used)
 			oldest = i;
 	}
-	if (i == DWARF_ABBREVS_KEPT) {
-		code = dwarf_abbrevs_load(unit, &abbrevs);
-		if (code)
-			return code;
-		i = oldest;
-		dwarf_abbrevs_free(dwarf->abbrevs[i].abbrevs);
-		dwarf->abbrevs[i].abbrevs = abbrevs;
-	}
-	dwarf->abbrevs[i].used = ++dwarf->uses;
-	*ret = dwarf->abbrevs[i].abbrevs;
+	dwarf_abbrevs_free(dwarf->abbrevs[oldest].abbrevs);
+	dwarf->abbrevs[oldest].abbrevs = abbrevs;
+	dwarf->abbrevs[oldest].used = ++dwarf->uses;
+	*ret = abbrevs;
 	return 0;
+}
+
+void dwarf_abbrevs_forget(struct dwarf *dwarf, const struct dwarf_file *file)
+{
+	size_t i;
+
+	for (i = 0; i < DWARF_ABBREVS_KEPT; i++) {
+		if (!dwarf->abbrevs[i].abbrevs || (file && dwarf->abbrevs[i].abbrevs->file != file))
+			continue;
+		dwarf_abbrevs_free(dwarf->abbrevs[i].abbrevs);
+		dwarf->abbrevs[i].abbrevs = NULL;
+		dwarf->abbrevs[i].used = 0;
+	}
 }

@@ -14,15 +14,19 @@
 #include "symbolizer/symbol_memory.h"
 
 struct dwarf_lines;
+struct dwarf_package;
+struct dwarf_split;
 
 #define DWARF_ABBREVS_KEPT 8
 #define DWARF_SCOPES_KEPT 8
+#define DWARF_SPLITS_KEPT 32 /* .dwo files open at once */
 
 /* Of one unit of the main file.  Any call that adds an item may drop another one. */
 struct dwarf_tables {
 	struct symbol_memory_item item;
 	struct dwarf *dwarf;
 	uint32_t unit;		   /* its number */
+	bool of_split;		   /* the functions are those of its split unit */
 	struct dwarf_lines *lines; /* NULL = none */
 	struct dwarf_functions functions;
 };
@@ -51,16 +55,23 @@ struct dwarf {
 		uint64_t used; /* time of the last use, in uses */
 	} abbrevs[DWARF_ABBREVS_KEPT];
 	struct dwarf_scopes *scopes[DWARF_SCOPES_KEPT];
+	struct dwarf_split *splits[DWARF_SPLITS_KEPT];
+	struct dwarf_package *package; /* NULL = none */
 	uint64_t uses;
 	struct dwarf_name name; /* scratch */
 };
 
-/** dwarf_tables_get - those of unit @number; NULL only when memory is out */
+/**
+ * dwarf_tables_get - those of unit @number; NULL only when memory is out
+ */
 struct dwarf_tables *dwarf_tables_get(struct dwarf *dwarf, uint32_t number,
 				      const struct dwarf_unit *unit);
 
-/** dwarf_tables_drop_all, dwarf_scopes_drop_all - of all units */
+/** dwarf_tables_drop_all - of all units */
 void dwarf_tables_drop_all(struct dwarf *dwarf);
-void dwarf_scopes_drop_all(struct dwarf *dwarf);
+
+/** dwarf_scopes_forget, dwarf_abbrevs_forget - drop those made of @file; NULL = of any */
+void dwarf_scopes_forget(struct dwarf *dwarf, const struct dwarf_file *file);
+void dwarf_abbrevs_forget(struct dwarf *dwarf, const struct dwarf_file *file);
 
 #endif

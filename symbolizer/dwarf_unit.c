@@ -12,6 +12,7 @@
 #include "profiler/base/cleanup.h"
 #include "symbolizer/dwarf_abbrev.h"
 #include "symbolizer/dwarf_constants.h"
+#include "symbolizer/dwarf_form.h"
 
 #define HEADER_BYTES_MAX 64
 #define ENTRY_BYTES 256		    /* enough for nearly all entries that are read singly */
@@ -116,19 +117,21 @@ static int entry_at(const struct dwarf_unit *unit, uint64_t offset, size_t want,
 	return 0;
 }
 
-/* By a table that is kept, or (@scan) by looking for the one declaration. */
+/* By the unit's table, or (@scan), if that is not kept, by looking for the one declaration. */
 static int find_attributes(const struct dwarf_unit *unit, uint64_t code, bool scan,
 			   uint16_t *ret_tag, struct byte_cursor *ret)
 {
 	const struct dwarf_declaration *declaration;
-	const struct dwarf_abbrevs *abbrevs;
+	const struct dwarf_abbrevs *abbrevs = dwarf_abbrevs_kept(unit);
 	int error;
 
-	if (scan)
+	if (!abbrevs && scan)
 		return dwarf_declaration_find(unit, code, ret_tag, ret);
-	error = dwarf_abbrevs_of(unit, &abbrevs);
-	if (error)
-		return error;
+	if (!abbrevs) {
+		error = dwarf_abbrevs_of(unit, &abbrevs);
+		if (error)
+			return error;
+	}
 	declaration = dwarf_abbrevs_find(abbrevs, code);
 	if (!declaration)
 		return -ENOEXEC;
