@@ -137,7 +137,8 @@ def test_inlined_calls_in_cxx(tool, build, cc):
                                    ("-C", "split-debuginfo=unpacked")],
                          ids=lambda flags: "".join(flags[1:]) or "plain")
 def test_inlined_calls_in_rust(tool, build, flags):
-    program = build("chain.rs", "--edition", "2021", "-g", "-C", "opt-level=2", *flags, cc="rustc")
+    program = build("chain.rs", "--edition", "2021", "-g", "-C", "opt-level=2", "-C",
+                    "force-frame-pointers=yes", *flags, cc="rustc")
     truth = [("chain::work::innermost", "chain.rs", line_of("chain.rs", "hot")),
              ("chain::work::outermost", "chain.rs", line_of("chain.rs", "call-innermost"))]
     for answer in symbolize(tool, "-e", program, addresses=marks(program)["hot"]):

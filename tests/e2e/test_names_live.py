@@ -36,7 +36,8 @@ class Recording:
         self.programs.append(process)
         return is_spinning(process)
 
-    def record(self, seconds, meanwhile=None):
+    def record(self, seconds, meanwhile=None, needed=()):
+        """@meanwhile: called when the recorder has opened the files @needed."""
         pids = ",".join(str(p.pid) for p in self.programs)
         recorder = subprocess.Popen(
             [EBPFPROF, "record", "-p", pids, "-F", "499", "-d", str(seconds), "-o", "r.pb.gz"],
@@ -44,7 +45,7 @@ class Recording:
             env=dict(os.environ, XDG_CACHE_HOME=self.tool.cache))
         try:
             if meanwhile:
-                time.sleep(seconds / 2)
+                wait_until(lambda: set(needed) <= open_files(recorder.pid))
                 meanwhile()
             self.summary = recorder.communicate(timeout=60)[1]
         finally:
@@ -73,6 +74,16 @@ class Recording:
         found = [(float(share), words) for share, file, words in rows if file == name]
         assert len(found) == 1, (name, self.summary)
         return found[0]
+
+
+def open_files(pid):
+    paths = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            paths.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except FileNotFoundError:
+            pass
+    return paths
 
 
 def folded_chain(truth, annotate=True):
@@ -114,7 +125,7 @@ def languages(build, tmp_path_factory):
     try:
         for name, (source, cc, flags) in LANGUAGES.items():
             if cc == "gcc" or shutil.which(cc):
-                program = build(source, *flags, cc=cc, name=name)
+                program = copy(build(source, *flags, cc=cc), recording.folder, name)
                 recording.start(program, *([] if name == "live_asm" else [SECONDS]))
         return recording.record(3)
     finally:
@@ -169,10 +180,10 @@ def test_assembly_has_lines(languages):
     assert ours > 0.9 * sum(stacks.values()), stacks
 
 
-def test_pprof_has_files_lines_and_inlined_frames(languages, build):
+def test_pprof_has_files_lines_and_inlined_frames(languages):
     """Function.filename and start_line, Line.line, inlined calls as lines of one location."""
     profile = languages.profile
-    program = build("chain.c", *USUAL, name="live_gcc")
+    program = os.path.join(languages.folder, "live_gcc")
     own = [at for at in profile.locations.values()
            if at.mapping and at.mapping["filename"] == program]
     spinning = [at for at in own if len(at.lines) == 3]
@@ -214,14 +225,14 @@ def test_go_tool_pprof_shows_lines(languages):
 
 
 def test_live_folded_has_them_too(tool, build):
-    program = build("chain.c", *USUAL, name="live_gcc")
+    program = copy(build("chain.c", *USUAL), tool.folder, "live_gcc")
     stacks = tool.folded("-F", "499", "--lines", "--annotate", "--", program, "1.5")
     own = {s: n for s, n in stacks.counts.items() if s[0] == "live_gcc"}
     assert share_ending_with(own, folded_chain(C_TRUTH)) > 0.9, stacks
 
 
 def test_no_debug_info_leaves_functions(tool, build):
-    program = build("chain.c", *USUAL, name="live_gcc")
+    program = copy(build("chain.c", *USUAL), tool.folder, "live_gcc")
     stacks = tool.folded("-F", "499", "--no-debug-info", "--lines", "--annotate", "--", program,
                          "1.5")
     own = {s: n for s, n in stacks.counts.items() if s[0] == "live_gcc"}
@@ -261,12 +272,15 @@ def lost_files(build, tmp_path_factory):
         replace("replaced")
         os.unlink(os.path.join(folder, "deleted"))
 
+        later = [os.path.join(folder, "replaced_later"), os.path.join(folder, "deleted_later"),
+                 debug]
+
         def meanwhile():
             replace("replaced_later")
-            os.unlink(os.path.join(folder, "deleted_later"))
+            os.unlink(later[1])
             os.unlink(debug)
 
-        return recording.record(3, meanwhile)
+        return recording.record(3, meanwhile, needed=later)
     finally:
         recording.end()
 
@@ -399,7 +413,7 @@ def js_line(pattern):
 
 def test_node_functions_have_file_and_definition(tool):
     tool.run("record", "-F", "199", "-o", "x.pb.gz", "--", need("node"), "--perf-basic-prof",
-             SPIN_JS, "3")
+             SPIN_JS, "2")
     profile = Profile(os.path.join(tool.folder, "x.pb.gz"))
     own = [at for at in profile.locations.values() if at.names()[-1] == "spinJs"]
     assert own, sorted(f["name"] for f in profile.functions.values())[:50]
@@ -415,7 +429,7 @@ def test_node_functions_have_file_and_definition(tool):
 def test_jitdump_has_the_line_that_runs(tool):
     """node --perf-prof writes jit-PID.dump with the lines of its code."""
     done = tool.run("record", "-F", "199", "-o", "x.pb.gz", "--", need("node"), "--perf-prof",
-                    SPIN_JS, "3")
+                    SPIN_JS, "2")
     profile = Profile(os.path.join(tool.folder, "x.pb.gz"))
     loop = range(js_line("for .let i = 0; i < rounds"), js_line("  return x;"))
     hot = 0
@@ -484,7 +498,7 @@ def programs_by_source(build, folder):
              "src_debug": ["debug file", "DWARF"], "src_dwarf": ["DWARF", "symtab"],
              "src_none": ["dynsym"]}
     if shutil.which("go"):
-        copy(build("chain.go", "-ldflags=-s -w", cc="go", name="src_go"), folder)
+        copy(build("chain.go", "-ldflags=-s -w", cc="go"), folder, "src_go")
         found["src_go"] = ["gopclntab"]
     return found
 
@@ -559,7 +573,7 @@ def test_doctor_of_a_process_that_is_not_there(tool):
 
 
 def test_shares_of_the_summary_are_those_of_leaf_frames(tool, build):
-    program = build("chain.c", *USUAL, name="live_gcc")
+    program = copy(build("chain.c", *USUAL), tool.folder, "live_gcc")
     done = tool.run("record", "-F", "499", "-o", "x.pb.gz", "--", program, "1.5")
     profile = Profile(os.path.join(tool.folder, "x.pb.gz"))
     total = sum(n for _, n in profile.samples)
