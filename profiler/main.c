@@ -13,7 +13,8 @@
 #define EBPFPROF_VERSION "0.1.0"
 #endif
 
-static const struct command *const commands[] = { &cmd_record, &cmd_folded, &cmd_doctor };
+static const struct command *const commands[] = { &cmd_record, &cmd_folded, &cmd_symbolize,
+						   &cmd_doctor };
 
 static const struct command *find_command(const char *name)
 {

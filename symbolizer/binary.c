@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a binary says: segments and symbols.
+ * What a binary says: segments, symbols, and what stands in the source.
  *
- * The headers' segments were copied when the file was opened; the ELF reader is opened again for
- * the moment in which symbols are read.  Keeping it open instead would hold the section headers
- * of every library of the host.
+ * The headers' segments were copied when the file was opened; debug_info.h opens it again, and
+ * the files that belong to it, when the first of its addresses is named.
  */
 #include "symbolizer/binary.h"
 
@@ -15,13 +14,16 @@
 #include <unistd.h>
 
 #include "profiler/base/cleanup.h"
+#include "profiler/base/clock.h"
 #include "profiler/base/fileio.h"
 #include "profiler/base/strbuf.h"
 #include "symbolizer/binary_private.h"
 #include "symbolizer/proc_maps.h"
+#include "symbolizer/source_frames.h"
 #include "symbolizer/symtab.h"
 
-#define OWN_MAPS_MAX (4u << 20) /* bytes of /proc/self/maps */
+#define OWN_MAPS_MAX (4u << 20)	/* bytes of /proc/self/maps */
+#define CACHED_SYMBOLS_MIN 2000 /* a smaller table is read faster than its cache entry */
 
 /* ---- the vdso ---- */
 
@@ -118,6 +120,11 @@ bool binary_is_elf(const struct binary *binary)
 	return binary->opened && binary->file.elf_error != -ENOEXEC;
 }
 
+int binary_error(const struct binary *binary)
+{
+	return binary->opened ? binary->file.elf_error : binary->open_error;
+}
+
 const char *binary_symbol_source(const struct binary *binary)
 {
 	return binary->source;
@@ -148,26 +155,48 @@ static const struct elf_segment *find_segment(const struct binary_file *file, ui
 	return whole_pages ? whole_pages : other;
 }
 
-bool binary_segment(struct binary *binary, uint64_t offset, uint64_t *ret_start,
-		    uint64_t *ret_limit, uint64_t *ret_offset, uint64_t *ret_address)
+static bool describe_segment(const struct elf_segment *segment, uint64_t page, uint64_t *ret_start,
+			     uint64_t *ret_limit, uint64_t *ret_offset)
 {
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	const struct elf_segment *segment = find_segment(&binary->file, offset, page);
 	uint64_t end;
 
 	if (!segment) {
 		*ret_start = 0;
 		*ret_limit = UINT64_MAX;
 		*ret_offset = 0;
-		*ret_address = offset;
 		return false;
 	}
 	*ret_start = segment->vaddr & -page;
 	end = segment->vaddr + MAX(segment->memsz, segment->filesz);
 	*ret_limit = end > UINT64_MAX - page ? UINT64_MAX : (end + page - 1) & -page;
 	*ret_offset = segment->offset & -page;
-	*ret_address = segment->vaddr + (offset - segment->offset);
 	return true;
+}
+
+bool binary_segment(struct binary *binary, uint64_t offset, uint64_t *ret_start,
+		    uint64_t *ret_limit, uint64_t *ret_offset, uint64_t *ret_address)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	const struct elf_segment *segment = find_segment(&binary->file, offset, page);
+
+	*ret_address = segment ? segment->vaddr + (offset - segment->offset) : offset;
+	return describe_segment(segment, page, ret_start, ret_limit, ret_offset);
+}
+
+bool binary_segment_of_address(const struct binary *binary, uint64_t address, uint64_t *ret_start,
+			       uint64_t *ret_limit, uint64_t *ret_offset)
+{
+	const struct elf_segment *found = NULL;
+	size_t i;
+
+	for (i = 0; i < binary->file.segment_cnt && !found; i++) {
+		const struct elf_segment *segment = &binary->file.segments[i];
+
+		if (address >= segment->vaddr && address - segment->vaddr < segment->memsz)
+			found = segment;
+	}
+	return describe_segment(found, (uint64_t)sysconf(_SC_PAGESIZE), ret_start, ret_limit,
+				ret_offset);
 }
 
 /* Opens the file anew after its descriptor was closed for others. */
@@ -188,50 +217,175 @@ static int reopen(struct binary *binary)
 	return 0;
 }
 
-static int open_elf(struct binary *binary, struct elf_file **ret)
+static void on_drop_debug(void *context)
 {
+	struct binary *binary = context;
+
+	binary->debug = NULL;
+}
+
+/* Makes binary->debug, the door to its files. */
+static int open_debug(struct binary *binary)
+{
+	struct debug_search search = {
+		.proc_root = binary->cache->proc_root,
+		.tgid = binary->last.tgid,
+		.path = binary->path,
+		.debug_dir = binary->cache->host.debug_dir,
+	};
 	int r;
 
-	if (binary->image)
-		return elf_file_open_memory(binary->image, binary->image_bytes, ret, NULL);
-	if (!binary->opened || binary->file.elf_error || binary->unreachable)
-		return -ENOEXEC;
-	if (binary->file.fd < 0) {
-		r = reopen(binary);
+	if (binary->debug)
+		return 0;
+	if (!binary->image) {
+		if (!binary->opened || binary->file.elf_error || binary->unreachable)
+			return -ENOEXEC;
+		r = binary->file.fd < 0 ? reopen(binary) : 0;
 		if (r < 0)
 			return r;
 	}
-	r = elf_file_open(binary->file.fd, ret, NULL);
-	if (r < 0 && r != -ENOMEM) { /* cut short since */
+	r = debug_info_open(&binary->cache->host, &search, binary->image ? -1 : binary->file.fd,
+			    binary->image, binary->image_bytes, on_drop_debug, binary,
+			    &binary->debug);
+	if (r < 0 && r != -ENOMEM && r != -EMFILE) { /* cut short since */
 		binary->unreachable = true;
 		binary_set_unreadable(binary, r);
 	}
 	return r;
 }
 
+/* The words of the summary for what names the binary, best first. */
+static void describe_sources(struct binary *binary)
+{
+	static const struct {
+		unsigned int flag;
+		const char *text;
+	} words[] = {
+		{ NAMES_GOPCLNTAB, "gopclntab" }, { NAMES_DEBUGINFOD, "debuginfod" },
+		{ NAMES_DEBUG_FILE, "debug file" }, { NAMES_DWARF, "DWARF" },
+		{ NAMES_MINI_DEBUG, "gnu_debugdata" }, { NAMES_SYMTAB, "symtab" },
+		{ NAMES_DYNSYM, "dynsym" },
+	};
+	unsigned int left = binary->sources;
+	char text[sizeof(binary->source)] = "";
+	size_t i;
+
+	if (left & NAMES_DEBUGINFOD)
+		left &= ~NAMES_DEBUG_FILE;
+	for (i = 0; i < ARRAY_SIZE(words); i++) {
+		if (!(left & words[i].flag))
+			continue;
+		if (text[0])
+			strncat(text, ", ", sizeof(text) - strlen(text) - 1);
+		strncat(text, words[i].text, sizeof(text) - strlen(text) - 1);
+	}
+	binary_set_source(binary, text[0] ? text : "none");
+}
+
+/* Its table from the cache on disk, or NULL. */
+static struct symtab *cached_symbols(struct binary *binary)
+{
+	struct symtab *symtab;
+
+	if (symbol_cache_get(binary->cache->host.cache, CACHE_SYMTAB, &binary->build_id,
+			     debug_info_stamp(binary->debug), &binary->symbols_entry) < 0)
+		return NULL;
+	if (symtab_from_bytes(binary->symbols_entry.payload, binary->symbols_entry.size, &symtab) ==
+	    0)
+		return symtab;
+	symbol_cache_release(&binary->symbols_entry);
+	return NULL;
+}
+
+static void cache_symbols(struct binary *binary, const struct symtab *symtab)
+{
+	struct iovec parts[SYMTAB_PARTS];
+
+	symtab_parts(symtab, parts);
+	symbol_cache_put(binary->cache->host.cache, CACHE_SYMTAB, &binary->build_id,
+			 debug_info_stamp(binary->debug), parts, SYMTAB_PARTS);
+}
+
+static int read_symbols(struct binary *binary, struct symtab **ret)
+{
+	struct elf_file *files[DEBUG_INFO_FILES];
+	bool may_cache = binary->cache->host.cache && binary->build_id.len && !binary->image;
+	size_t cnt = debug_info_symbol_files(binary->debug, files);
+	int r;
+
+	*ret = may_cache ? cached_symbols(binary) : NULL;
+	if (*ret)
+		return 0;
+	r = symtab_load(files, cnt, ret);
+	if (r == 0 && may_cache && symtab_cnt(*ret) >= CACHED_SYMBOLS_MIN)
+		cache_symbols(binary, *ret);
+	return r;
+}
+
 static int load_symbols(struct binary *binary)
 {
-	_cleanup_(elf_file_closep) struct elf_file *elf = NULL;
 	struct symtab *symtab;
-	int r = open_elf(binary, &elf);
+	int r = open_debug(binary);
 
 	if (r == 0)
-		r = symtab_load(elf, &symtab);
+		r = read_symbols(binary, &symtab);
 	if (r < 0)
 		return r;
+	binary->sources = debug_info_sources(binary->debug);
+	if (symtab_sources(symtab) & SYMTAB_FROM_SYMTAB)
+		binary->sources |= NAMES_SYMTAB;
+	else if (symtab_sources(symtab) & SYMTAB_FROM_DYNSYM)
+		binary->sources |= NAMES_DYNSYM;
+	describe_sources(binary);
 	binary_keep_symbols(binary, symtab);
 	return 0;
 }
 
 bool binary_find_symbol(struct binary *binary, uint64_t address, struct symbol *ret)
 {
-	struct binary_cache *cache = binary->cache;
-
 	if (!binary->symtab && load_symbols(binary) < 0)
 		return false;
-	if (TAILQ_NEXT(binary, loaded)) {
-		TAILQ_REMOVE(&cache->loaded, binary, loaded);
-		TAILQ_INSERT_TAIL(&cache->loaded, binary, loaded);
-	}
+	symbol_memory_use(&binary->cache->host.memory, &binary->symbols);
 	return symtab_find(binary->symtab, address, ret);
+}
+
+static uint32_t add_text(struct source_frames *frames, const char *text)
+{
+	return source_frames_text(frames, text, strlen(text));
+}
+
+bool binary_find(struct binary *binary, uint64_t address, struct source_frames *ret)
+{
+	bool is_final = false, found;
+	struct source_frame *outer;
+	struct symbol symbol;
+
+	source_frames_clear(ret);
+	found = open_debug(binary) == 0 && debug_info_find(binary->debug, address, ret, &is_final);
+	if (is_final)
+		return true;
+	/* The linker's word on the function that code lies in: it knows clones, and has the name
+	 * that people look for in other tools. */
+	if (!binary_find_symbol(binary, address, &symbol) || !symbol.name[0])
+		return found && source_frames_name(ret, ret->cnt - 1)[0];
+	if (!found)
+		source_frames_add(ret, &(struct source_frame){});
+	outer = &ret->frames[ret->cnt - 1];
+	outer->name = add_text(ret, symbol.name);
+	outer->linker_name = true;
+	return true;
+}
+
+uint32_t binary_generation(struct binary *binary)
+{
+	if (binary->debug && debug_info_arrived(binary->debug, monotonic_ns())) {
+		binary_drop_names(binary);
+		binary->generation++;
+	}
+	return binary->generation;
+}
+
+unsigned int binary_sources(const struct binary *binary)
+{
+	return binary->sources;
 }

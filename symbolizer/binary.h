@@ -25,7 +25,10 @@
 
 struct binary;
 struct binary_cache;
+struct debuginfod;
+struct source_frames;
 struct symbol;
+struct symbol_cache;
 
 /* Where a mapped file is and how to know that what we open is it. */
 struct binary_request {
@@ -47,6 +50,18 @@ int binary_cache_new(const char *proc_root, size_t symbol_bytes_max, unsigned in
 		     struct binary_cache **ret);
 void binary_cache_free(struct binary_cache *cache);
 
+/* What names files beyond their symbol tables; borrowed for the life of the cache. */
+struct binary_naming {
+	struct symbol_cache *cache;    /* on disk; NULL = none */
+	struct debuginfod *debuginfod; /* NULL = none */
+	const char *debug_dir;	       /* looked in first; NULL = none */
+	const char *debug_file;	       /* the debug file of whatever is named; NULL = look for it */
+	bool with_lines;	       /* read DWARF: files, lines, inlined functions */
+};
+
+/** binary_cache_configure - before the first binary; without it: symbol tables alone */
+void binary_cache_configure(struct binary_cache *cache, const struct binary_naming *naming);
+
 /**
  * binary_get - the file of a mapping, opened if it is new
  *
@@ -61,6 +76,9 @@ struct binary *binary_get(struct binary_cache *cache, const struct binary_reques
 
 /** binary_get_vdso - this kernel's vdso, read from our own memory; NULL when there is none */
 struct binary *binary_get_vdso(struct binary_cache *cache);
+
+/** binary_of_id - the binary whose binary_id() is @id, or NULL: it was forgotten */
+const struct binary *binary_of_id(const struct binary_cache *cache, uint64_t id);
 
 struct binary *binary_ref(struct binary *binary);
 void binary_put(struct binary *binary);
@@ -81,6 +99,10 @@ const char *binary_build_id(const struct binary *binary); /* hex, "" if none */
 bool binary_segment(struct binary *binary, uint64_t offset, uint64_t *ret_start,
 		    uint64_t *ret_limit, uint64_t *ret_offset, uint64_t *ret_address);
 
+/** binary_segment_of_address - the same by ELF virtual address; false: no segment holds it */
+bool binary_segment_of_address(const struct binary *binary, uint64_t address, uint64_t *ret_start,
+			       uint64_t *ret_limit, uint64_t *ret_offset);
+
 /**
  * binary_find_symbol - the function that covers ELF virtual address @address
  * @ret: name owned by the binary, valid until the next call that may evict (any binary_* call)
@@ -89,14 +111,34 @@ bool binary_segment(struct binary *binary, uint64_t offset, uint64_t *ret_start,
  */
 bool binary_find_symbol(struct binary *binary, uint64_t address, struct symbol *ret);
 
+/**
+ * binary_find - what stands at ELF virtual address @address in the source
+ * @ret: cleared, then filled, innermost function first; the outermost has the symbol table's name
+ *
+ * False: nothing names the address.
+ */
+bool binary_find(struct binary *binary, uint64_t address, struct source_frames *ret);
+
+/**
+ * binary_generation - rises when a better source of names has arrived (debuginfod): what was
+ * named before can be named anew
+ */
+uint32_t binary_generation(struct binary *binary);
+
 /** binary_is_opened - it could be opened, when it was first mapped or later */
 bool binary_is_opened(const struct binary *binary);
+
+/** binary_error - 0, or why it cannot be read: as binary_open() and elf_file_open() */
+int binary_error(const struct binary *binary);
 
 /** binary_is_elf - it was opened and is an ELF file (of whatever machine) */
 bool binary_is_elf(const struct binary *binary);
 
 /** binary_symbol_source - "symtab", "none", "not read", "unreadable: why": where names come from */
 const char *binary_symbol_source(const struct binary *binary);
+
+/** binary_sources - the same as enum name_source flags (debug_info.h); 0 = none, or not read */
+unsigned int binary_sources(const struct binary *binary);
 
 unsigned int binary_cache_open_files(const struct binary_cache *cache);
 size_t binary_cache_bytes(const struct binary_cache *cache);

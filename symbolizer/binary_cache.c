@@ -11,12 +11,13 @@
  *  - Device and inode: as long as we hold the file open, because an inode in use is not given
  *    to another file.  Else the mapping is opened again and compared by stat(2).
  *
- * Three queues in order of use bound what is kept: open files, loaded symbol tables, and
- * binaries that nothing refers to.
+ * Queues in order of use bound what is kept: open files, binaries that nothing refers to, and
+ * (symbol_memory.h) what was read to name them.
  */
 #include "symbolizer/binary_private.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,15 +48,23 @@ int binary_cache_new(const char *proc_root, size_t symbol_bytes_max, unsigned in
 		free(cache);
 		return -ENOMEM;
 	}
-	cache->symbol_bytes_max = symbol_bytes_max;
+	symbol_memory_init(&cache->host.memory, symbol_bytes_max);
 	cache->fd_max = MAX(fd_max, 1u);
 	hashmap_init(&cache->by_key, sizeof(struct file_key), sizeof(struct binary *));
 	TAILQ_INIT(&cache->all);
 	TAILQ_INIT(&cache->idle);
 	TAILQ_INIT(&cache->open);
-	TAILQ_INIT(&cache->loaded);
 	*ret = cache;
 	return 0;
+}
+
+void binary_cache_configure(struct binary_cache *cache, const struct binary_naming *naming)
+{
+	cache->host.cache = naming->cache;
+	cache->host.debuginfod = naming->debuginfod;
+	cache->host.debug_dir = naming->debug_dir;
+	cache->host.debug_file = naming->debug_file;
+	cache->host.with_lines = naming->with_lines;
 }
 
 /* ---- names ---- */
@@ -167,15 +176,26 @@ static void close_file(struct binary *binary)
 	binary->file.fd = -1;
 }
 
-static void drop_symbols(struct binary *binary)
+static void free_symbols(struct binary *binary)
 {
-	if (!binary->symtab)
-		return;
-	TAILQ_REMOVE(&binary->cache->loaded, binary, loaded);
-	binary->cache->symbol_bytes -= binary->symbol_bytes;
 	symtab_free(binary->symtab);
 	binary->symtab = NULL;
-	binary->symbol_bytes = 0;
+	symbol_cache_release(&binary->symbols_entry);
+}
+
+static void on_drop_symbols(struct symbol_memory_item *item)
+{
+	free_symbols((struct binary *)((char *)item - offsetof(struct binary, symbols)));
+}
+
+void binary_drop_names(struct binary *binary)
+{
+	if (binary->symtab) {
+		symbol_memory_remove(&binary->cache->host.memory, &binary->symbols);
+		free_symbols(binary);
+	}
+	debug_info_close(binary->debug);
+	binary->debug = NULL;
 }
 
 void binary_destroy(struct binary *binary)
@@ -189,7 +209,7 @@ void binary_destroy(struct binary *binary)
 		cache->idle_cnt--;
 	}
 	TAILQ_REMOVE(&cache->all, binary, all);
-	drop_symbols(binary);
+	binary_drop_names(binary);
 	close_file(binary);
 	binary_file_close(&binary->file);
 	free(binary->keys);
@@ -236,19 +256,6 @@ static void bound_open_files(struct binary_cache *cache, const struct binary *ke
 	}
 }
 
-static void bound_symbols(struct binary_cache *cache, const struct binary *keep)
-{
-	struct binary *binary = TAILQ_FIRST(&cache->loaded);
-
-	while (binary && cache->symbol_bytes > cache->symbol_bytes_max) {
-		struct binary *next = TAILQ_NEXT(binary, loaded);
-
-		if (binary != keep)
-			drop_symbols(binary);
-		binary = next;
-	}
-}
-
 void binary_set_unreadable(struct binary *binary, int error)
 {
 	const char *why = strerror(-error);
@@ -271,14 +278,10 @@ void binary_set_source(struct binary *binary, const char *source)
 
 void binary_keep_symbols(struct binary *binary, struct symtab *symtab)
 {
-	struct binary_cache *cache = binary->cache;
-
 	binary->symtab = symtab;
-	binary->symbol_bytes = symtab_bytes(symtab);
-	cache->symbol_bytes += binary->symbol_bytes;
-	TAILQ_INSERT_TAIL(&cache->loaded, binary, loaded);
-	binary_set_source(binary, symtab_cnt(symtab) ? "symtab" : "none");
-	bound_symbols(cache, binary);
+	binary->symbols.bytes = symtab_bytes(symtab);
+	binary->symbols.drop = on_drop_symbols;
+	symbol_memory_add(&binary->cache->host.memory, &binary->symbols);
 }
 
 void binary_set_build_id(struct binary *binary, const struct elf_build_id *id)
@@ -433,6 +436,7 @@ static struct binary *get_unreadable(struct binary_cache *cache,
 		return NULL;
 	if (request->build_id.len)
 		binary_set_build_id(binary, &request->build_id);
+	binary->open_error = error;
 	binary_set_unreadable(binary, error);
 	add_key(binary, &key);
 	return binary;
@@ -486,6 +490,17 @@ void binary_put(struct binary *binary)
 		binary_destroy(TAILQ_FIRST(&cache->idle));
 }
 
+const struct binary *binary_of_id(const struct binary_cache *cache, uint64_t id)
+{
+	const struct binary *binary;
+
+	for (binary = TAILQ_FIRST(&cache->all); binary; binary = TAILQ_NEXT(binary, all)) {
+		if (binary->id == id)
+			return binary;
+	}
+	return NULL;
+}
+
 unsigned int binary_cache_open_files(const struct binary_cache *cache)
 {
 	return cache->open_cnt;
@@ -493,7 +508,7 @@ unsigned int binary_cache_open_files(const struct binary_cache *cache)
 
 size_t binary_cache_bytes(const struct binary_cache *cache)
 {
-	size_t bytes = sizeof(*cache) + hashmap_bytes(&cache->by_key) + cache->symbol_bytes;
+	size_t bytes = sizeof(*cache) + hashmap_bytes(&cache->by_key) + cache->host.memory.bytes;
 	const struct binary *binary;
 
 	for (binary = TAILQ_FIRST(&cache->all); binary; binary = TAILQ_NEXT(binary, all))

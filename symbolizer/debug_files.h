@@ -20,7 +20,7 @@
 struct debug_search {
 	const char *proc_root; /* "/proc" */
 	pid_t tgid;	       /* whose root is looked in before ours; 0 = none */
-	const char *path;      /* of the program, as that process sees it; may end in " (deleted)" */
+	const char *path; /* of the program, as that process sees it; may end in " (deleted)" */
 	const char *debug_dir; /* --debug-dir; NULL = none */
 };
 
@@ -42,7 +42,8 @@ int debug_file_find(const struct debug_search *search, struct elf_file *elf,
 /**
  * debug_file_find_sup - the supplementary file that .gnu_debugaltlink of @debug names
  * @debug_path: where @debug lies: a relative name counts from there
- * Errors: -ENODATA no such section; as above.
+ * DWARF 5's .debug_sup says the same in another form, and is read where the former is missing.
+ * Errors: -ENODATA no such section; -ENOEXEC it is broken; as above.
  */
 int debug_file_find_sup(const struct debug_search *search, struct elf_file *debug,
 			const char *debug_path, struct debug_file *ret);
@@ -51,8 +52,8 @@ int debug_file_find_sup(const struct debug_search *search, struct elf_file *debu
 int debug_file_find_package(const struct debug_search *search, struct debug_file *ret);
 
 /** debug_file_find_split - a .dwo, by DW_AT_dwo_name and DW_AT_comp_dir; as above */
-int debug_file_find_split(const struct debug_search *search, const char *comp_dir,
-			  const char *name, struct debug_file *ret);
+int debug_file_find_split(const struct debug_search *search, const char *comp_dir, const char *name,
+			  struct debug_file *ret);
 
 #define MINI_DEBUG_MAX (256u << 20) /* bytes of an unpacked .gnu_debugdata */
 

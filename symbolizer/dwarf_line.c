@@ -83,16 +83,19 @@ static void reset_registers(struct machine *machine)
 static void prepare(struct machine *machine)
 {
 	const struct line_header *header = &machine->header;
-	uint32_t adjusted;
+	uint32_t operations = 0, lines = 0;
 	unsigned int i;
 
-	for (i = 0; i < 256; i++) {
-		adjusted = (uint8_t)(i - header->opcode_base);
-		machine->specials[i].lines = header->line_base;
-		if (!header->line_range) /* broken; LLVM, too, takes the advance as 0 then */
+	/* Counted, not divided: many units are so small that this is most of their time. */
+	for (i = header->opcode_base; i < 256; i++) {
+		machine->specials[i].operations = operations;
+		machine->specials[i].lines = header->line_base + (int32_t)lines;
+		if (!header->line_range) /* broken; LLVM, too, takes the advances as 0 then */
 			continue;
-		machine->specials[i].operations = adjusted / header->line_range;
-		machine->specials[i].lines += (int32_t)(adjusted % header->line_range);
+		if (++lines == header->line_range) {
+			lines = 0;
+			operations++;
+		}
 	}
 	reset_registers(machine);
 }

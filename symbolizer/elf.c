@@ -129,20 +129,26 @@ static int find_build_id(struct elf_file *elf, uint64_t offset, uint64_t bytes, 
 	return 0;
 }
 
-static void find_build_id_in_sections(struct elf_file *elf)
+/* Broken sections are as good as none; only memory that is out is an error: -ENOMEM. */
+static int find_build_id_in_sections(struct elf_file *elf)
 {
 	size_t i;
+	int ret;
 
-	if (elf_load_sections(elf))
-		return;
+	ret = elf_load_sections(elf);
+	if (ret)
+		return ret == -ENOMEM ? ret : 0;
 	for (i = 0; i < elf->section_cnt && !elf->build_id.len; i++) {
 		const Elf64_Shdr *section = &elf->sections[i];
 		uint64_t bytes = section->sh_size;
 
-		if (section->sh_type == SHT_NOTE && (section->sh_flags & SHF_ALLOC) &&
+		/* dwz's, in a relocatable file, is not allocated. */
+		if (section->sh_type == SHT_NOTE &&
+		    ((section->sh_flags & SHF_ALLOC) || elf->header.e_type == ET_REL) &&
 		    elf_clip(elf, section->sh_offset, &bytes))
 			find_build_id(elf, section->sh_offset, bytes, section->sh_addralign);
 	}
+	return 0;
 }
 
 static int add_segment(struct elf_file *elf, const Elf64_Phdr *header, struct errmsg *err)
@@ -218,8 +224,8 @@ static int read_header(struct elf_file *elf, struct errmsg *err)
 	if (header->e_machine != MACHINE_HERE)
 		return err_say(err, -ENOTSUP, "ELF file for another machine (%u)",
 			       header->e_machine);
-	if (header->e_type != ET_EXEC && header->e_type != ET_DYN &&
-	    !(header->e_type == ET_REL && elf->objects_too))
+	/* Relocatable ones too: .dwo, .dwp and dwz's supplementary files are. */
+	if (header->e_type != ET_EXEC && header->e_type != ET_DYN && header->e_type != ET_REL)
 		return err_say(err, -ENOTSUP, "ELF file of type %u: no program, no library",
 			       header->e_type);
 	return 0;
@@ -235,8 +241,8 @@ static int open_headers(struct elf_file *elf, struct errmsg *err)
 	ret = read_program_headers(elf, err);
 	if (ret)
 		return ret;
-	if (!elf->build_id.len)
-		find_build_id_in_sections(elf);
+	if (!elf->build_id.len && find_build_id_in_sections(elf))
+		return err_set(err, -ENOMEM, "cannot read an ELF file");
 	return 0;
 }
 
@@ -274,8 +280,7 @@ int elf_load_sections(struct elf_file *elf)
 	return 0;
 }
 
-static int open_any(int fd, void *image, uint64_t size, bool objects_too, struct elf_file **ret,
-		    struct errmsg *err)
+static int open_any(int fd, void *image, uint64_t size, struct elf_file **ret, struct errmsg *err)
 {
 	_cleanup_(elf_file_closep) struct elf_file *elf = calloc(1, sizeof(*elf));
 	int code;
@@ -285,7 +290,6 @@ static int open_any(int fd, void *image, uint64_t size, bool objects_too, struct
 	elf->fd = fd;
 	elf->image = image;
 	elf->size = size;
-	elf->objects_too = objects_too;
 	code = open_headers(elf, err);
 	if (code)
 		return code;
@@ -293,7 +297,7 @@ static int open_any(int fd, void *image, uint64_t size, bool objects_too, struct
 	return 0;
 }
 
-static int open_fd(int fd, bool objects_too, struct elf_file **ret, struct errmsg *err)
+int elf_file_open(int fd, struct elf_file **ret, struct errmsg *err)
 {
 	struct stat info;
 
@@ -301,22 +305,12 @@ static int open_fd(int fd, bool objects_too, struct elf_file **ret, struct errms
 		return err_set(err, -EIO, "cannot read an ELF file");
 	if (!S_ISREG(info.st_mode))
 		return err_say(err, -ENOEXEC, "not an ELF file: not a regular file");
-	return open_any(fd, NULL, (uint64_t)info.st_size, objects_too, ret, err);
-}
-
-int elf_file_open(int fd, struct elf_file **ret, struct errmsg *err)
-{
-	return open_fd(fd, false, ret, err);
-}
-
-int elf_file_open_object(int fd, struct elf_file **ret, struct errmsg *err)
-{
-	return open_fd(fd, true, ret, err);
+	return open_any(fd, NULL, (uint64_t)info.st_size, ret, err);
 }
 
 int elf_file_open_memory(void *image, size_t size, struct elf_file **ret, struct errmsg *err)
 {
-	return open_any(-1, image, size, false, ret, err);
+	return open_any(-1, image, size, ret, err);
 }
 
 void elf_file_close(struct elf_file *elf)
@@ -330,6 +324,16 @@ void elf_file_close(struct elf_file *elf)
 void elf_file_closep(struct elf_file **elf)
 {
 	elf_file_close(*elf);
+}
+
+int elf_file_fd(const struct elf_file *elf)
+{
+	return elf->image ? -1 : elf->fd;
+}
+
+bool elf_file_is_in_memory(const struct elf_file *elf)
+{
+	return elf->image;
 }
 
 uint64_t elf_file_entry(const struct elf_file *elf)

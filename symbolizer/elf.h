@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the profiler needs of an ELF file: type, entry, PT_LOAD segments, build-id, symbols.
+ * What the profiler needs of an ELF file: type, entry, PT_LOAD segments, build-id (symbols:
+ * symtab.h).
  * Every byte is hostile: offsets and sizes are checked against the file, no file is mapped (a
  * file cut short under a mapping would kill us with SIGBUS), and what a file can make us
  * allocate or read is bounded.
@@ -40,15 +41,16 @@ struct elf_build_id {
  */
 int elf_file_open(int fd, struct elf_file **ret, struct errmsg *err);
 
-/** elf_file_open_object - the same, and object files (ET_REL) are taken too: .dwo are such */
-int elf_file_open_object(int fd, struct elf_file **ret, struct errmsg *err);
-
-/** elf_file_open_memory - as elf_file_open() for an image in memory (vdso); @image is borrowed */
+/** elf_file_open_memory - the same for an image in memory (vdso); @image is borrowed */
 int elf_file_open_memory(void *image, size_t size, struct elf_file **ret, struct errmsg *err);
 
 void elf_file_close(struct elf_file *elf);
 void elf_file_closep(struct elf_file **elf);
 
+/** elf_file_fd - the descriptor that it reads; -1 = in memory */
+int elf_file_fd(const struct elf_file *elf);
+
+bool elf_file_is_in_memory(const struct elf_file *elf);
 uint64_t elf_file_entry(const struct elf_file *elf);
 
 /**
@@ -73,31 +75,5 @@ bool elf_file_address(const struct elf_file *elf, uint64_t offset, uint64_t *ret
 
 /** elf_build_id_hex - lower-case hex; @text has 2 * ELF_BUILD_ID_MAX + 1 bytes; "" if none */
 void elf_build_id_hex(const struct elf_build_id *id, char *text);
-
-struct elf_symbol_visit {
-	const char *name; /* as in the file (mangled); valid during the call */
-	uint64_t address; /* ELF virtual address */
-	uint64_t size;	  /* 0 = the file does not say */
-	uint64_t limit;	  /* end of the section (or segment) that holds it */
-	uint8_t binding;  /* STB_* */
-	bool untyped;	  /* STT_NOTYPE: a label, perhaps inside of a function */
-	bool plt;	  /* a PLT stub of the imported function `name` */
-	bool dynamic;	  /* from .dynsym */
-};
-
-/**
- * elf_file_visit_symbols - call @visit for each function symbol
- *
- * Those of .symtab where there is one, and of .dynsym, that are defined in an executable segment
- * and are STT_FUNC or STT_GNU_IFUNC, or STT_NOTYPE in an executable section (hand-written
- * assembly), and the PLT stubs (.plt, .plt.sec, .plt.got: through .rela.plt / .rela.dyn slots).
- * A file without sections has the dynamic symbols that PT_DYNAMIC leads to. @visit returns false
- * to stop. In no order, with duplicates.
- * Errors: -ENODATA no symbol table; -ENOEXEC a table is broken or cut short (what is whole was
- * visited); -EIO; -ENOMEM.
- */
-int elf_file_visit_symbols(struct elf_file *elf,
-			   bool (*visit)(void *context, const struct elf_symbol_visit *symbol),
-			   void *context);
 
 #endif

@@ -282,6 +282,7 @@ static int make_symbols(const struct elf_file *elf, const struct stubs *stubs,
 		symbols[cnt++] = (Elf64_Sym){
 			.st_name = imported.st_name,
 			.st_info = ELF64_ST_INFO(STB_LOCAL, STT_FUNC),
+			.st_shndx = SHN_XINDEX, /* defined, in a section that nobody asks for */
 			.st_value = stub->address,
 			.st_size = stub->bytes,
 		};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the parts of the ELF reader share: elf.c (headers), elf_symbols.c (symbol tables),
- * elf_plt.c (names of PLT stubs).  Nobody else includes this, tests of the decoders aside.
+ * elf_names.c (names), elf_plt.c (names of PLT stubs).  Nobody else includes this, tests of the decoders aside.
  */
 #ifndef EBPFPROF_SYMBOLIZER_ELF_PRIVATE_H
 #define EBPFPROF_SYMBOLIZER_ELF_PRIVATE_H
@@ -9,6 +9,7 @@
 #include <elf.h>
 
 #include "symbolizer/elf.h"
+#include "symbolizer/elf_symbols.h"
 
 struct elf_file {
 	int fd;		      /* -1: in memory */
@@ -23,19 +24,9 @@ struct elf_file {
 	Elf64_Shdr *sections; /* [section_cnt], once elf_load_sections() was called */
 	size_t section_cnt;
 	bool sections_loaded;
-	bool objects_too; /* ET_REL is no error */
 };
 
 #define ELF_DYNAMIC_MAX 1024 /* entries of PT_DYNAMIC that are looked at */
-
-/* A symbol table and its strings, clipped to the file. */
-struct elf_symbol_table {
-	uint64_t offset; /* of Elf64_Sym [cnt] */
-	uint64_t cnt;
-	uint64_t strings;	/* file offset of the string table */
-	uint64_t strings_bytes; /* 0: names cannot be read */
-	bool dynamic;
-};
 
 /** elf_read - read exactly @len bytes at file offset @offset; -ENOEXEC where the file ends, -EIO */
 int elf_read(const struct elf_file *elf, void *bytes, size_t len, uint64_t offset);

@@ -1,57 +1,47 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Interned locations, their mappings and their names.  Part of symbolizer.c.
- *
- * The store owns all strings.  A location that is neither found nor added between two trims is
- * freed by the second, its mapping and name with the last location that uses them.
+ * What an address was resolved to: the file, and the functions that stand there.  Made and owned
+ * by the symbolizer (symbolizer.h says for how long).
  */
 #ifndef EBPFPROF_SYMBOLIZER_LOCATION_H
 #define EBPFPROF_SYMBOLIZER_LOCATION_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-#include "symbolizer/symbolizer.h"
-
-struct location_store;
-
-/* What makes two addresses the same location. */
-struct location_key {
-	uint64_t owner; /* binary_id() or process_id(); 0 = the host */
-	uint64_t address;
-	uint64_t name; /* hash, where an address can change its name; else 0 */
-	uint32_t kind; /* enum location_kind */
-	uint32_t variant;
+enum location_kind {
+	LOCATION_USER,
+	LOCATION_KERNEL, /* vmlinux and modules */
+	LOCATION_BPF,
+	LOCATION_JIT,
+	LOCATION_VDSO,
+	LOCATION_UNKNOWN, /* no mapping is known at the address */
+	LOCATION_NOTE,	  /* no address: `[truncated: depth]` and the like */
 };
 
-/* What to make of a key that is new. */
-struct location_draft {
-	uint64_t address;
-	bool named, stack_bottom;
-	const char *name;			/* system name; copied */
-	bool mangled;				/* the name may be a linker's */
-	const struct location_mapping *mapping; /* NULL = none */
-	uint64_t mapping_owner; /* copy the mapping, once per (owner, start); 0 = it is static */
+/* One segment of one file, as pprof's Mapping wants it (profile.h struct profile_mapping). */
+struct location_mapping {
+	uint64_t start, limit, offset;
+	const char *filename; /* "[kernel.kallsyms]", "[bpf]", "[jit]", "[vdso]" or a path */
+	const char *build_id; /* hex, "" if none */
 };
 
-/** location_store_new - @demangle: turn linker names into source names */
-int location_store_new(bool demangle, struct location_store **ret);
-void location_store_free(struct location_store *store);
+struct location_line {
+	const char *function;	   /* demangled; never NULL or empty */
+	const char *system_name;   /* as in the file */
+	const char *filename;	   /* source; NULL = unknown */
+	uint32_t line, start_line; /* 0 = unknown */
+};
 
-/** location_store_find - NULL: not known yet */
-const struct location *location_store_find(struct location_store *store,
-					   const struct location_key *key);
-
-/** location_store_add - @key is not known yet; NULL when memory is out */
-const struct location *location_store_add(struct location_store *store,
-					  const struct location_key *key,
-					  const struct location_draft *draft);
-
-/** location_store_trim - free what was not returned since the trim before this one */
-void location_store_trim(struct location_store *store);
-
-size_t location_store_cnt(const struct location_store *store);
-size_t location_store_bytes(const struct location_store *store);
+struct location {
+	const struct location_mapping *mapping; /* NULL: none */
+	uint64_t address; /* ELF virtual address; runtime address for kernel, BPF, JIT */
+	enum location_kind kind;
+	uint64_t owner;	   /* the file or process that it is of: symbolizer_source(); 0 = the host */
+	bool named;	   /* false: `libx.so+0x1234` stands for a name */
+	bool stack_bottom; /* the function where a stack begins: _start, clone3, ret_from_fork ... */
+	uint32_t line_cnt; /* >= 1 */
+	struct location_line lines[];
+};
 
 #endif

@@ -472,6 +472,11 @@ void mappings_trim(struct mappings *list, uint64_t before_ns)
 	shrink(list);
 }
 
+const struct mapping *mappings_next(const struct mappings *list, size_t *cursor)
+{
+	return *cursor < list->cnt ? &list->room[list->first + (*cursor)++] : NULL;
+}
+
 size_t mappings_cnt(const struct mappings *list)
 {
 	return list->cnt + list->dead_cnt;

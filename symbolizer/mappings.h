@@ -61,6 +61,9 @@ int mappings_add(struct mappings **list, const struct mapping *mapping, bool *re
 const struct mapping *mappings_find(const struct mappings *list, uint64_t address,
 				    uint64_t time_ns);
 
+/** mappings_next - walk the living ones: @cursor 0 at first; NULL at the end */
+const struct mapping *mappings_next(const struct mappings *list, size_t *cursor);
+
 /** mappings_trim - forget what died before @before_ns */
 void mappings_trim(struct mappings *list, uint64_t before_ns);
 

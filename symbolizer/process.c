@@ -527,6 +527,17 @@ const struct perfmap *process_perfmap(struct process_table *table, struct proces
 				  process->begin_ns, now_ns);
 }
 
+const struct process *process_of_id(const struct process_table *table, uint64_t id)
+{
+	const struct process *process;
+
+	for (process = TAILQ_FIRST(&table->all); process; process = TAILQ_NEXT(process, all)) {
+		if (process->id == id)
+			return process;
+	}
+	return NULL;
+}
+
 size_t process_table_cnt(const struct process_table *table)
 {
 	return table->image_cnt;

@@ -85,6 +85,9 @@ struct process *process_find(struct process_table *table, pid_t tgid, uint64_t t
 /** process_table_trim - forget images that ended before @before_ns and their dead mappings */
 void process_table_trim(struct process_table *table, uint64_t before_ns);
 
+/** process_of_id - the image whose process_id() is @id, or NULL: it was forgotten */
+const struct process *process_of_id(const struct process_table *table, uint64_t id);
+
 /** process_id - of the image: unique for the life of the table, never reused */
 uint64_t process_id(const struct process *process);
 pid_t process_tgid(const struct process *process);

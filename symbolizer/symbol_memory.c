@@ -22,18 +22,27 @@ void symbol_memory_use(struct symbol_memory *memory, struct symbol_memory_item *
 	TAILQ_INSERT_TAIL(&memory->items, item, link);
 }
 
+static struct symbol_memory_item *find_victim(const struct symbol_memory *memory,
+					      const struct symbol_memory_item *keep)
+{
+	struct symbol_memory_item *item;
+
+	for (item = TAILQ_FIRST(&memory->items); item; item = TAILQ_NEXT(item, link)) {
+		if (!item->pinned && item != keep)
+			return item;
+	}
+	return NULL;
+}
+
 void symbol_memory_add(struct symbol_memory *memory, struct symbol_memory_item *item)
 {
-	struct symbol_memory_item *oldest;
+	struct symbol_memory_item *victim;
 
 	TAILQ_INSERT_TAIL(&memory->items, item, link);
 	memory->bytes += item->bytes;
-	/* drop() may remove other items too: look at the head anew each time. */
-	while (memory->bytes > memory->max_bytes) {
-		oldest = TAILQ_FIRST(&memory->items);
-		if (oldest == item)
-			break;
-		symbol_memory_remove(memory, oldest);
-		oldest->drop(oldest);
+	/* drop() may remove other items too: look from the head each time. */
+	while (memory->bytes > memory->max_bytes && (victim = find_victim(memory, item))) {
+		symbol_memory_remove(memory, victim);
+		victim->drop(victim);
 	}
 }

@@ -9,12 +9,14 @@
 #ifndef EBPFPROF_SYMBOLIZER_SYMBOL_MEMORY_H
 #define EBPFPROF_SYMBOLIZER_SYMBOL_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/queue.h>
 
 struct symbol_memory_item {
 	TAILQ_ENTRY(symbol_memory_item) link;
 	size_t bytes;
+	bool pinned; /* in use by a caller further up: not to be dropped now */
 	/* Give the memory back; the item was removed already. */
 	void (*drop)(struct symbol_memory_item *item);
 };
@@ -26,7 +28,7 @@ struct symbol_memory {
 
 void symbol_memory_init(struct symbol_memory *memory, size_t max_bytes);
 
-/** symbol_memory_add - count @item; drops others, never @item itself, until the rest fits */
+/** symbol_memory_add - count @item; drops others, not the pinned, until the rest fits */
 void symbol_memory_add(struct symbol_memory *memory, struct symbol_memory_item *item);
 
 /** symbol_memory_use - @item was used just now */

@@ -6,8 +6,8 @@
  * pointer, whatever process it was seen in; it stays valid until symbolizer_trim() has been
  * called twice without the location having been returned in between.
  *
- * Every address gets a location: what has no name is `libx.so+0x1234`.  The seat for source
- * lines and inlined functions is the array `lines` (innermost callee first).
+ * Every address gets a location: what has no name is `libx.so+0x1234`.  Inlined functions are
+ * further lines of it, innermost callee first.
  * Library code: silent, no abort; not thread-safe.
  */
 #ifndef EBPFPROF_SYMBOLIZER_SYMBOLIZER_H
@@ -18,6 +18,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "symbolizer/location.h"
+
+struct binary;
 struct errmsg;
 struct mmap_event;
 struct process;
@@ -27,42 +30,14 @@ struct symbolizer_config {
 	const char *proc_root; /* NULL = "/proc" */
 	const char *kallsyms;  /* NULL = proc_root/kallsyms */
 	bool demangle;
-	size_t symbol_bytes_max; /* symbol tables kept; 0 = 24 MiB */
+	bool simple_names;	/* C++ and Rust functions without their parameters */
+	bool with_lines;	/* read DWARF: files, lines, inlined functions */
+	bool with_cache;	/* keep tables on disk */
+	const char *cache_dir;	/* NULL = the user's; borrowed, as are the next two */
+	const char *debug_dir;	/* looked in first for debug files; NULL = none */
+	const char *debug_file; /* the debug file of whatever is named; NULL = look for it */
+	size_t symbol_bytes_max; /* of tables kept in memory; 0 = 32 MiB */
 	unsigned int fd_max;	 /* files kept open; 0 = 256 */
-};
-
-enum location_kind {
-	LOCATION_USER,
-	LOCATION_KERNEL, /* vmlinux and modules */
-	LOCATION_BPF,
-	LOCATION_JIT,
-	LOCATION_VDSO,
-	LOCATION_UNKNOWN, /* no mapping is known at the address */
-	LOCATION_NOTE,	  /* no address: `[truncated: depth]` and the like */
-};
-
-/* One segment of one file, as pprof's Mapping wants it (profile.h struct profile_mapping). */
-struct location_mapping {
-	uint64_t start, limit, offset;
-	const char *filename; /* "[kernel.kallsyms]", "[bpf]", "[jit]", "[vdso]" or a path */
-	const char *build_id; /* hex, "" if none */
-};
-
-struct location_line {
-	const char *function;	   /* demangled; never NULL or empty */
-	const char *system_name;   /* as in the file */
-	const char *filename;	   /* source; NULL = unknown */
-	uint32_t line, start_line; /* 0 = unknown */
-};
-
-struct location {
-	const struct location_mapping *mapping; /* NULL: none */
-	uint64_t address; /* ELF virtual address; runtime address for kernel, BPF, JIT */
-	enum location_kind kind;
-	bool named;	   /* false: `libx.so+0x1234` stands for a name */
-	bool stack_bottom; /* the function where a stack begins: _start, clone3, ret_from_fork ... */
-	uint32_t line_cnt; /* >= 1 */
-	struct location_line lines[];
 };
 
 int symbolizer_new(const struct symbolizer_config *config, struct symbolizer **ret,
@@ -100,12 +75,53 @@ struct process *symbolizer_process(struct symbolizer *symbolizer, pid_t tgid, ui
 const struct location *symbolizer_user(struct symbolizer *symbolizer, struct process *process,
 				       uint64_t time_ns, uint64_t ip, bool return_address);
 
+/**
+ * symbolizer_open_elf - a file to name addresses of by symbolizer_elf(), the caller's until
+ * symbolizer_close_elf()
+ * Errors: -errno of opening; -ENOEXEC no ELF file; -ENOTSUP of another machine; -ENOMEM.
+ */
+int symbolizer_open_elf(struct symbolizer *symbolizer, const char *path, struct binary **ret,
+			struct errmsg *err);
+void symbolizer_close_elf(struct binary *binary);
+
+/** symbolizer_elf - name ELF virtual address @address, as it is; NULL: no memory */
+const struct location *symbolizer_elf(struct symbolizer *symbolizer, struct binary *binary,
+				      uint64_t address);
+
 /** symbolizer_kernel - name one kernel address; as symbolizer_user() */
 const struct location *symbolizer_kernel(struct symbolizer *symbolizer, uint64_t ip,
 					 bool return_address);
 
 /** symbolizer_note - a frame that is no code: `[truncated: depth]`; @text is copied */
 const struct location *symbolizer_note(struct symbolizer *symbolizer, const char *text);
+
+/* Where the names of one file's code, or of one process's code made at run time, come from. */
+enum runtime {
+	RUNTIME_OTHER,
+	RUNTIME_NODE,
+	RUNTIME_JVM,
+	RUNTIME_DOTNET,
+	RUNTIME_PYTHON,
+};
+
+struct symbolizer_source {
+	char names_from[64];  /* "DWARF, symtab", "perf-map", "none", "unreadable: why" */
+	bool is_poor;	      /* no names, or those of exported functions only */
+	enum runtime runtime; /* of JIT code */
+};
+
+/** symbolizer_source - the source of what stands at @location, as far as it was needed yet */
+void symbolizer_source(const struct symbolizer *symbolizer, const struct location *location,
+		       struct symbolizer_source *ret);
+
+/**
+ * symbolizer_visit_files - the executable files that @process maps, each once
+ * @visit: called with the path as the process sees it; the names were read for that
+ */
+void symbolizer_visit_files(struct symbolizer *symbolizer, struct process *process,
+			    void (*visit)(void *context, const char *path,
+					  const struct symbolizer_source *source),
+			    void *context);
 
 /** symbolizer_kernel_hidden - kernel addresses read 0 for us (kptr_restrict, CAP_SYSLOG) */
 bool symbolizer_kernel_hidden(const struct symbolizer *symbolizer);

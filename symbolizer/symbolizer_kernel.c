@@ -1,77 +1,93 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Modules and BPF programs come and go, the kernel's own text stays.  Reading /proc/kallsyms
- * costs a tenth of a second, so it is read again only for addresses outside the text: at once
- * (but once a second) for an address that was not seen before, and ever more seldom, as long as
- * reading shows no change, for one that only might have another name by now.
- */
-#include "symbolizer/symbolizer_kernel.h"
-
-#include <stdlib.h>
+/* Kernel addresses: vmlinux, modules, BPF programs. */
+#include <stdio.h>
+#include <string.h>
 
 #include "profiler/base/cleanup.h"
 #include "profiler/base/clock.h"
+#include "profiler/base/hashmap.h"
 #include "symbolizer/kallsyms.h"
+#include "symbolizer/symbolizer_private.h"
 
-#define WAIT_NS NS_PER_SEC
-#define WAIT_MAX_NS (64 * NS_PER_SEC)
+#define KERNEL_START 0xffff800000000000ull
 
-void kernel_names_free(struct kernel_names *names)
+static const struct location_mapping kernel_mapping = {
+	KERNEL_START, UINT64_MAX, 0, "[kernel.kallsyms]", "",
+};
+static const struct location_mapping bpf_mapping = { KERNEL_START, UINT64_MAX, 0, "[bpf]", "" };
+
+/* Where stacks begin; a star stands for any rest. */
+static const char *const kernel_bottoms[] = {
+	"ret_from_fork*",
+	"entry_SYSCALL_64*",
+	"entry_SYSENTER_compat*",
+	"entry_INT80_compat*",
+	"secondary_startup_64*",
+	"cpu_startup_entry",
+	"kthread",
+	"asm_*",
+	"el0t_64_sync",
+	"__primary_switched",
+	"__secondary_switched",
+};
+
+struct kernel_answer {
+	bool found, fixed;
+	struct kernel_symbol symbol;
+	struct location_key key;
+};
+
+static void ask_kernel(struct symbolizer *symbolizer, uint64_t address, struct kernel_answer *ret)
 {
-	kallsyms_free(names->table);
-	free(names->path);
-	*names = (struct kernel_names){};
-}
-
-static void read_table(struct kernel_names *names, uint64_t now_ns)
-{
-	struct kallsyms *table;
-
-	names->tried = true;
-	names->read_ns = now_ns;
-	if (kallsyms_load(names->path, &table, NULL) < 0)
+	*ret = (struct kernel_answer){ .key = { .address = address, .kind = LOCATION_KERNEL } };
+	ret->found = kernel_names_find(&symbolizer->kernel, address, &ret->symbol, &ret->fixed);
+	if (!ret->found)
 		return;
-	if (names->table && kallsyms_cnt(names->table) == kallsyms_cnt(table) &&
-	    kallsyms_bytes(names->table) == kallsyms_bytes(table))
-		names->wait_ns = MIN(2 * names->wait_ns, WAIT_MAX_NS);
-	else
-		names->wait_ns = WAIT_NS;
-	kallsyms_free(names->table);
-	names->table = table;
+	if (strcmp(ret->symbol.module, "bpf") == 0)
+		ret->key.kind = LOCATION_BPF;
+	ret->key.variant = true;
+	if (!ret->fixed)
+		ret->key.name = hash_bytes(ret->symbol.name, strlen(ret->symbol.name));
 }
 
-bool kernel_names_find(struct kernel_names *names, uint64_t address, struct kernel_symbol *ret,
-		       bool *ret_fixed)
+static const struct location *name_kernel(struct symbolizer *symbolizer,
+					  const struct kernel_answer *answer)
 {
-	uint64_t start, end;
+	struct location_text text = {};
+	struct location_draft draft = {
+		.address = answer->key.address,
+		.texts = &text,
+		.text_cnt = 1,
+		.mapping = answer->key.kind == LOCATION_BPF ? &bpf_mapping : &kernel_mapping,
+	};
+	char name[48];
 
-	*ret_fixed = false;
-	if (!names->tried)
-		read_table(names, monotonic_ns());
-	if (!names->table)
-		return false;
-	kallsyms_text_range(names->table, &start, &end);
-	*ret_fixed = start <= address && address < end;
-	return kallsyms_find(names->table, address, ret);
+	if (answer->found && answer->symbol.name[0]) {
+		draft.named = true;
+		text.name = answer->symbol.name;
+		text.linker_name = true; /* Rust in the kernel */
+		draft.stack_bottom =
+			symbolizer_is_among(text.name, kernel_bottoms, ARRAY_SIZE(kernel_bottoms));
+	} else {
+		snprintf(name, sizeof(name), "[kernel]+0x%llx", (unsigned long long)draft.address);
+		text.name = name;
+	}
+	return location_store_add(symbolizer->locations, &answer->key, &draft);
 }
 
-bool kernel_names_refresh(struct kernel_names *names, bool is_known, uint64_t now_ns)
+const struct location *symbolizer_kernel(struct symbolizer *symbolizer, uint64_t ip,
+					 bool return_address)
 {
-	/* A table without addresses will not have them a second later. */
-	uint64_t wait_ns = is_known || kernel_names_hidden(names) ? names->wait_ns : 0;
+	uint64_t address = return_address ? ip - 1 : ip;
+	const struct location *location;
+	struct kernel_answer answer;
 
-	if (now_ns - names->read_ns < MAX(wait_ns, WAIT_NS))
-		return false;
-	read_table(names, now_ns);
-	return true;
-}
-
-bool kernel_names_hidden(const struct kernel_names *names)
-{
-	return names->table && kallsyms_hidden(names->table);
-}
-
-size_t kernel_names_bytes(const struct kernel_names *names)
-{
-	return names->table ? kallsyms_bytes(names->table) : 0;
+	ask_kernel(symbolizer, address, &answer);
+	location = location_store_find(symbolizer->locations, &answer.key);
+	if ((!answer.found || !answer.fixed) &&
+	    kernel_names_refresh(&symbolizer->kernel, location, monotonic_ns())) {
+		ask_kernel(symbolizer, address, &answer);
+		location = location_store_find(symbolizer->locations, &answer.key);
+	}
+	return location ? location : name_kernel(symbolizer, &answer);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sorted table of the function symbols of one file: address -> name.
+ * Sorted table of the function symbols of one program or library: address -> name.
  *
  * Compact: a row is a 32-bit address offset, a size and a name reference, 12 bytes in all; names
  * are stored once. Among symbols at one address typed ones win over labels over PLT stubs, then
@@ -15,10 +15,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 struct elf_file;
 struct symtab;
 
+#define SYMTAB_FILES_MAX 4
 #define SYMTAB_NAMES_MAX (64u << 20) /* bytes; symbols beyond are left out, and counted */
 
 struct symbol {
@@ -27,17 +29,29 @@ struct symbol {
 	uint64_t size; /* as far as it reaches, where the file does not say */
 };
 
+/* Where names came from. */
+enum symtab_source {
+	SYMTAB_FROM_SYMTAB = 1 << 0,	 /* the program's own .symtab */
+	SYMTAB_FROM_DYNSYM = 1 << 1,	 /* its .dynsym, PLT stubs included */
+	SYMTAB_FROM_DEBUG_FILE = 1 << 2, /* a separate debug file */
+	SYMTAB_FROM_MINI_DEBUG = 1 << 3, /* its unpacked .gnu_debugdata */
+};
+
 /**
- * symtab_load - read the symbols of @elf
+ * symtab_load - read the symbols of @files into one table
+ * @files: the program or library, then what was split off it, in any order: separate debug files
+ *         and its .gnu_debugdata (told apart by elf_file_open_memory()).  1..SYMTAB_FILES_MAX
  *
  * A table without rows is a success: the file is stripped. So are broken tables: what could be
  * read is there. When no symbol covers the entry point of a program or dynamic loader, `_start`
  * is added there (of a size that is usual for it), so that the bottom of a stripped program's
  * stack has its name.
- * Symbols more than 4 GiB above the lowest executable segment are left out.
- * Errors: -ENOMEM.
+ * Symbols more than 4 GiB above the lowest executable segment are left out. Addresses of a debug
+ * file whose executable segment lies elsewhere (the program was prelinked) are moved by the
+ * difference.
+ * Errors: -EINVAL @cnt; -ENOMEM.
  */
-int symtab_load(struct elf_file *elf, struct symtab **ret);
+int symtab_load(struct elf_file *const *files, size_t cnt, struct symtab **ret);
 void symtab_free(struct symtab *table);
 
 /** symtab_find - the function that covers ELF virtual address @address; false if none does */
@@ -45,6 +59,24 @@ bool symtab_find(const struct symtab *table, uint64_t address, struct symbol *re
 
 size_t symtab_cnt(const struct symtab *table);
 size_t symtab_dropped(const struct symtab *table); /* symbols left out for want of room */
-size_t symtab_bytes(const struct symtab *table);   /* heap held */
+size_t symtab_bytes(const struct symtab *table);   /* heap held; without borrowed bytes */
+
+/** symtab_sources - enum symtab_source, OR-ed: what gave at least one name */
+unsigned int symtab_sources(const struct symtab *table);
+
+#define SYMTAB_PARTS 3
+
+/** symtab_parts - the table as bytes: these parts, one behind the other; owned by @table */
+void symtab_parts(const struct symtab *table, struct iovec parts[SYMTAB_PARTS]);
+
+/**
+ * symtab_from_bytes - a table over what symtab_parts() gave, of this machine and program version
+ * @bytes: 8-byte aligned; borrowed until symtab_free()
+ *
+ * Costs nothing that grows with the table.  For bytes that are no table look-ups fail or give
+ * nonsense, but stay within @bytes.
+ * Errors: -ENOEXEC sizes that do not fit, another format; -ENOMEM.
+ */
+int symtab_from_bytes(const void *bytes, size_t size, struct symtab **ret);
 
 #endif

@@ -22,6 +22,7 @@ struct command {
 
 extern const struct command cmd_record;
 extern const struct command cmd_folded;
+extern const struct command cmd_symbolize;
 extern const struct command cmd_doctor;
 
 /** usage_error - `ebpfprof COMMAND: TEXT; see 'ebpfprof help COMMAND'`; returns EXIT_USAGE */

@@ -13,6 +13,7 @@
 #include "profiler/base/options.h"
 #include "profiler/base/strbuf.h"
 #include "profiler/cmd/command.h"
+#include "profiler/cmd/doctor_process.h"
 #include "profiler/cmd/host_check.h"
 #include "profiler/collect/host.h"
 
@@ -22,15 +23,25 @@ struct doctor {
 	unsigned int failures, warnings;
 };
 
-static const struct opt no_opts[] = { { OPT_END } };
-static const struct opt *const tables[] = { no_opts, NULL };
+struct doctor_opts {
+	unsigned int pid;
+};
+
+static const struct opt doctor_opts[] = {
+	{ OPT_COUNT, 'p', "pid", "PID",
+	  "sample this process for three seconds and say\nhow well its code is named",
+	  offsetof(struct doctor_opts, pid), 1, 1u << 22 },
+	{ OPT_END },
+};
+static const struct opt *const tables[] = { doctor_opts, NULL };
 
 static void doctor_help(FILE *out)
 {
-	fputs("Usage: ebpfprof doctor\n"
+	fputs("Usage: ebpfprof doctor [-p PID]\n"
 	      "What this host supports, what is missing and how to get it. Exit status 1 when\n"
-	      "profiling is not possible.\n",
+	      "profiling is not possible.\n\n",
 	      out);
+	options_print(out, tables);
 }
 
 static void say(struct doctor *doctor, enum verdict verdict, const char *what, const char *found,
@@ -161,15 +172,17 @@ static int doctor_run(int argc, char **argv)
 {
 	struct doctor doctor = {};
 	struct opt_rest rest;
+	struct doctor_opts opts = {};
 	struct errmsg err = {};
-	char nothing;
 
-	if (options_parse(argc, argv, tables, &nothing, NULL, &rest, &err))
+	if (options_parse(argc, argv, tables, &opts, NULL, &rest, &err))
 		return usage_error("doctor", &err);
 	if (rest.cnt) {
 		err_say(&err, -EINVAL, "'%s': takes no arguments", rest.words[0]);
 		return usage_error("doctor", &err);
 	}
+	if (opts.pid)
+		return doctor_process((pid_t)opts.pid);
 	check_kernel(&doctor);
 	check_capabilities(&doctor);
 	check_bpf(&doctor);

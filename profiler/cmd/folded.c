@@ -163,6 +163,7 @@ static int fold_live(struct folded *folded, const struct opt_rest *rest)
 			       EXIT_FAILED;
 	}
 	profiling_summary(&folded->profiling, &result, &folded->hot);
+	binaries_free(&result.binaries);
 	return profiling_status(&config, &result);
 }
 

@@ -55,8 +55,7 @@ const struct opt profiling_opts[] = {
 	{ OPT_SET, 0, "idle", NULL, "count the idle task too", FIELD(with_idle) },
 	{ OPT_SET, 0, "no-follow", NULL, "not the children of -p and of the command",
 	  FIELD(no_follow) },
-	{ OPT_SET, 0, "no-demangle", NULL, "C++ and Rust names as the linker has them",
-	  FIELD(no_demangle) },
+	NAMING_OPTS(FIELD(naming)),
 	{ OPT_SECONDS, 0, "flush", "SEC", "how often the kernel's counts are drained (10)",
 	  FIELD(flush_ns) },
 	{ OPT_COUNT, 0, "map-entries", "N", "distinct samples the kernel holds per flush",
@@ -65,8 +64,6 @@ const struct opt profiling_opts[] = {
 	  FIELD(ring_bytes) },
 	{ OPT_BYTES, 0, "sideband-size", "BYTES", "ring per CPU for process records",
 	  FIELD(sideband_bytes) },
-	{ OPT_BYTES, 0, "symbol-memory", "BYTES", "symbol tables kept in memory (24M)",
-	  FIELD(symbol_bytes) },
 	{ OPT_BYTES, 0, "profile-memory", "BYTES",
 	  "beyond this new samples lose their pid\nand tid labels (256M)", FIELD(profile_bytes) },
 	{ OPT_SET, 0, "stats", NULL,
@@ -135,16 +132,13 @@ static void fill_config(struct profiling *profiling, const struct opt_rest *rest
 			.ring_bytes = profiling->ring_bytes,
 			.counts_entries = profiling->map_entries,
 		},
-		.symbolizer = {
-			.demangle = !profiling->no_demangle,
-			.symbol_bytes_max = profiling->symbol_bytes,
-		},
 		.targets = &profiling->targets,
 		.command = rest->cnt ? rest->words : NULL,
 		.duration_ns = profiling->duration_ns,
 		.profile_bytes_max = profiling->profile_bytes,
 		.sideband_ring_bytes = profiling->sideband_bytes,
 	};
+	naming_config(&profiling->naming, &config->symbolizer);
 }
 
 int profiling_prepare(struct profiling *profiling, const char *command,

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "profiler/base/options.h"
+#include "profiler/cmd/naming_opts.h"
 #include "profiler/collect/targets.h"
 #include "profiler/pipeline/hot.h"
 #include "profiler/pipeline/session.h"
@@ -19,12 +20,13 @@ struct errmsg;
 struct profile;
 
 struct profiling {
-	bool all, quiet, user_only, kernel_only, with_idle, no_follow, no_demangle, force, stats;
+	bool all, quiet, user_only, kernel_only, with_idle, no_follow, force, stats;
+	struct naming_opts naming;
 	unsigned int freq_hz;
 	uint64_t duration_ns, flush_ns;
 	const char *event;
 	unsigned int map_entries;
-	size_t ring_bytes, symbol_bytes, profile_bytes, sideband_bytes;
+	size_t ring_bytes, profile_bytes, sideband_bytes;
 	struct targets targets;
 };
 

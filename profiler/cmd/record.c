@@ -157,6 +157,7 @@ static int run_session(struct record *record, struct session_config *config)
 			       EXIT_FAILED;
 	}
 	profiling_summary(&record->profiling, &result, &record->hot);
+	binaries_free(&result.binaries);
 	if (!record->profiling.quiet && strcmp(record->output, "-") != 0) {
 		if (record->files == 1)
 			fprintf(stderr, "  wrote      %s\n", record->last_path);

@@ -3,7 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "profiler/base/cleanup.h"
 #include "profiler/base/clock.h"
+#include "profiler/cmd/naming_report.h"
 #include "profiler/cmd/profiling.h"
 
 static double percent(uint64_t part, uint64_t whole)
@@ -130,6 +132,8 @@ void profiling_summary(const struct profiling *profiling, const struct session_r
 	print_losses(report);
 	if (report->totals.counted)
 		print_stacks(report, hot);
+	if (report->totals.counted)
+		naming_report(stderr, "  ", &result->binaries);
 	else
 		print_empty(result, &profiling->targets);
 	if (result->perfmap_skipped)

@@ -15,6 +15,12 @@
 #define PROFILE_BYTES_MAX (256u << 20)
 #define LINES_MAX 64 /* inlined functions of one address */
 
+/* What is known of a location within an epoch. */
+struct joined {
+	int64_t id;		/* in the profile */
+	struct binary_use *use; /* NULL = no code */
+};
+
 void join_init(struct join *join, const struct session_config *config, uint64_t period,
 	       struct stacks *stacks, struct symbolizer *symbolizer)
 {
@@ -29,7 +35,9 @@ void join_init(struct join *join, const struct session_config *config, uint64_t 
 		.with_kernel = config->sampler.with_kernel,
 		.has_targets = !targets_is_everything(config->targets),
 	};
-	hashmap_init(&join->location_ids, sizeof(const struct location *), sizeof(int64_t));
+	hashmap_init(&join->location_ids, sizeof(const struct location *),
+		     sizeof(struct joined));
+	binaries_init(&join->binaries);
 	hashmap_init(&join->processes, sizeof(struct task_key), 0);
 }
 
@@ -38,6 +46,7 @@ void join_free(struct join *join)
 	profile_freep(&join->profile);
 	hashmap_free(&join->location_ids);
 	hashmap_free(&join->processes);
+	binaries_free(&join->binaries);
 }
 
 int join_begin_window(struct join *join)
@@ -80,15 +89,13 @@ static int64_t add_mapping(struct join *join, const struct location_mapping *map
 	return profile_add_mapping(join->profile, &added);
 }
 
-/* The profile's id of @location, added there if it is new. */
-static int64_t location_id(struct join *join, const struct location *location)
+/* Adds @location to the profile; its id. */
+static int64_t add_location(struct join *join, const struct location *location)
 {
 	struct profile_line lines[LINES_MAX];
-	int64_t *known = hashmap_get(&join->location_ids, &location), mapping = 0, id;
 	uint32_t i, cnt = MIN(location->line_cnt, (uint32_t)LINES_MAX);
+	int64_t mapping = 0;
 
-	if (known)
-		return *known;
 	if (location->mapping) {
 		mapping = add_mapping(join, location->mapping);
 		if (mapping < 0)
@@ -108,24 +115,35 @@ static int64_t location_id(struct join *join, const struct location *location)
 		if (lines[i].function_id < 0)
 			return lines[i].function_id;
 	}
-	id = profile_add_location(join->profile, mapping, location->mapping ? location->address : 0,
-				  lines, cnt);
-	known = id > 0 ? hashmap_put(&join->location_ids, &location, NULL) : NULL;
+	return profile_add_location(join->profile, mapping,
+				    location->mapping ? location->address : 0, lines, cnt);
+}
+
+/* What is known of @location, learned if it is new; its id may be an error. */
+static struct joined get_joined(struct join *join, const struct location *location)
+{
+	struct joined *known = hashmap_get(&join->location_ids, &location), joined;
+
 	if (known)
-		*known = id;
-	return id;
+		return *known;
+	joined.id = add_location(join, location);
+	joined.use = binaries_get(&join->binaries, join->symbolizer, location);
+	known = joined.id > 0 ? hashmap_put(&join->location_ids, &location, NULL) : NULL;
+	if (known)
+		*known = joined;
+	return joined;
 }
 
 static int64_t note_id(struct join *join, const char *text)
 {
 	const struct location *note = symbolizer_note(join->symbolizer, text);
 
-	return note ? location_id(join, note) : -ENOMEM;
+	return note ? get_joined(join, note).id : -ENOMEM;
 }
 
 /* Append the ids of stack @id; returns how many, or -errno. */
-static int64_t add_stack(struct join *join, uint64_t id, uint64_t samples, bool user, bool *lost,
-			 int64_t *ret_ids)
+static int64_t add_stack(struct join *join, uint64_t id, uint64_t samples, bool user, bool is_leaf,
+			 bool *lost, int64_t *ret_ids)
 {
 	struct stack_quality *quality = &join->report.quality;
 	const struct location *const *locations;
@@ -139,9 +157,16 @@ static int64_t add_stack(struct join *join, uint64_t id, uint64_t samples, bool 
 		return ret_ids[0] < 0 ? ret_ids[0] : 1;
 	}
 	for (i = 0; i < stack->cnt; i++) {
-		ret_ids[i] = location_id(join, locations[i]);
+		struct joined joined = get_joined(join, locations[i]);
+
+		ret_ids[i] = joined.id;
 		if (ret_ids[i] < 0)
 			return ret_ids[i];
+		if (!joined.use)
+			continue;
+		joined.use->samples += is_leaf && i == 0 ? samples : 0;
+		joined.use->frames += samples;
+		joined.use->named += locations[i]->named ? samples : 0;
 	}
 	if (user) {
 		quality->user += samples;
@@ -161,12 +186,12 @@ static int64_t add_stacks(struct join *join, const struct sample_key *key, uint6
 	bool lost = false;
 
 	if (key->kernel_stack) {
-		cnt = add_stack(join, key->kernel_stack, samples, false, &lost, ids);
+		cnt = add_stack(join, key->kernel_stack, samples, false, true, &lost, ids);
 		if (cnt < 0)
 			return cnt;
 	}
 	if (key->user_stack) {
-		more = add_stack(join, key->user_stack, samples, true, &lost, ids + cnt);
+		more = add_stack(join, key->user_stack, samples, true, cnt == 0, &lost, ids + cnt);
 		if (more < 0)
 			return more;
 		cnt += more;

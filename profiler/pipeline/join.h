@@ -8,9 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "profiler/collect/sampler.h"
 #include "profiler/base/hashmap.h"
 #include "profiler/collect/sampler.h"
+#include "profiler/pipeline/binaries.h"
 #include "profiler/pipeline/session.h"
 
 struct profile;
@@ -26,7 +26,8 @@ struct join {
 	uint64_t period;
 	size_t profile_bytes_max;
 	bool with_user, with_kernel, has_targets;
-	struct hashmap location_ids; /* const struct location * -> int64_t, of one epoch */
+	struct hashmap location_ids; /* const struct location * -> struct joined, of one epoch */
+	struct binaries binaries;    /* of the session */
 	struct hashmap processes;    /* struct task_key with tid 0, of the window */
 	uint32_t epoch;		     /* being joined */
 };

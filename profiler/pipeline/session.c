@@ -53,7 +53,7 @@ struct session {
 	uint64_t sideband_lost, sideband_refused, next_rescan_ns;
 	bool rescan_wanted;
 	uint64_t start_ns, window_start_ns, window_start_wall_ns; /* monotonic, UTC */
-	uint64_t next_flush_ns, next_window_ns, next_second_ns, last_flush_ns;
+	uint64_t next_flush_ns, next_window_ns, next_second_ns, last_flush_ns, pulled_ns;
 };
 
 static int on_stack(void *context, const struct stack_body *body)
@@ -136,23 +136,6 @@ static int fail(struct session *session, int code, const char *what)
 	return err_set(session->err, code, "cannot %s", what);
 }
 
-/* Name every body that waits. */
-static int name_bodies(struct session *session)
-{
-	const struct stack_body *body;
-	size_t cursor = 0;
-	int err = 0;
-
-	while (err >= 0 && (body = bodies_next(&session->bodies, &cursor))) {
-		err = resolve_stack(session->symbolizer, &session->stacks, body);
-		/* Without memory, or with too many, they stay as they are. */
-		if (err > 0 && session->nameless.bytes.len < NAMELESS_BYTES_MAX)
-			bodies_add(&session->nameless, body);
-	}
-	bodies_clear(&session->bodies);
-	return MIN(err, 0);
-}
-
 /*
  * A body comes once per epoch, perhaps before its JIT has written the function's line to the
  * perf-map, or before a mapping whose record was lost was read from /proc.
@@ -193,15 +176,50 @@ static int apply_sideband(struct session *session)
 	return 0;
 }
 
-static int drain(struct session *session)
+/* Empty the rings: bodies wait to be named, records are applied. */
+static int pull(struct session *session)
 {
 	struct body_handler handler = {
 		.stack = on_stack, .task = on_task, .sample = on_sample, .context = session
 	};
 	int err = sampler_drain_bodies(session->sampler, &handler);
 
-	if (!err)
-		err = apply_sideband(session);
+	session->pulled_ns = monotonic_ns();
+	return err ? err : apply_sideband(session);
+}
+
+/*
+ * Name every body that waits.  Reading a large program's debug information can take a second, in
+ * which the rings would fill: they are emptied meanwhile, and what comes waits for its turn.
+ */
+static int name_bodies(struct session *session)
+{
+	struct bodies batch = session->bodies;
+	const struct stack_body *body;
+	size_t cursor = 0;
+	int err = 0;
+
+	session->bodies = (struct bodies){};
+	while (err >= 0 && (body = bodies_next(&batch, &cursor))) {
+		err = resolve_stack(session->symbolizer, &session->stacks, body);
+		/* Without memory, or with too many, they stay as they are. */
+		if (err > 0 && session->nameless.bytes.len < NAMELESS_BYTES_MAX)
+			bodies_add(&session->nameless, body);
+		if (err >= 0 && monotonic_ns() - session->pulled_ns > DRAIN_NS)
+			err = pull(session);
+	}
+	bodies_clear(&batch);
+	if (session->bodies.bytes.len)
+		bodies_free(&batch);
+	else
+		session->bodies = batch; /* its memory serves again */
+	return MIN(err, 0);
+}
+
+static int drain(struct session *session)
+{
+	int err = pull(session);
+
 	if (!err)
 		err = name_bodies(session);
 	return err ? fail(session, err, "drain the samples") : 0;
@@ -506,6 +524,8 @@ static void fill_result(struct session *session)
 	symbolizer_stats(session->symbolizer, &stats);
 	result->perfmap_skipped = stats.perfmap_skipped;
 	result->kernel_hidden = symbolizer_kernel_hidden(session->symbolizer);
+	result->binaries = session->join.binaries;
+	binaries_init(&session->join.binaries);
 	result->own_cpu_ns = process_cpu_ns();
 	result->peak_rss_bytes = peak_rss_bytes();
 	if (session->command.pid > 0)
@@ -540,6 +560,7 @@ int session_run(const struct session_config *config, struct session_result *ret,
 	int code;
 
 	*ret = (struct session_result){ .command_status = -1 };
+	binaries_init(&ret->binaries);
 	stacks_init(&session.stacks);
 	hashmap_init(&session.exited, sizeof(pid_t), 0);
 	code = watch_open(&session.watch, err);

@@ -16,6 +16,7 @@
 
 #include "profiler/collect/sampler.h"
 #include "profiler/collect/targets.h"
+#include "profiler/pipeline/binaries.h"
 #include "symbolizer/symbolizer.h"
 
 struct errmsg;
@@ -62,6 +63,7 @@ struct session_result {
 	uint64_t period;
 	uint64_t perfmap_skipped; /* lines of perf-maps: no symbol, or beyond the limit */
 	bool kernel_hidden; /* kernel addresses have no names: kptr_restrict */
+	struct binaries binaries; /* the caller's: binaries_free() */
 };
 
 struct session_config {

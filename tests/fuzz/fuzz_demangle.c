@@ -11,15 +11,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *name = malloc(size + 1), *text;
+	unsigned int flags;
 
 	if (!name)
 		return 0;
 	memcpy(name, data, size);
 	name[size] = '\0';
-	text = demangle(name);
-	if (text && !text[0])
-		abort();
-	free(text);
+	for (flags = 0; flags <= DEMANGLE_SIMPLE; flags++) {
+		text = source_name(name, flags);
+		if (text && (!text[0] || strcmp(text, name) == 0))
+			abort();
+		free(text);
+	}
 	free(name);
 	return 0;
 }

@@ -48,7 +48,7 @@ static long exercise(int fd, const uint8_t *data, size_t size)
 		       elf_file_open(fd, &elf, &err);
 	if (ret)
 		return ret;
-	if (symtab_load(elf, &table))
+	if (symtab_load(&elf, 1, &table))
 		abort();
 	look_up(elf, table);
 	ret = (long)symtab_cnt(table);

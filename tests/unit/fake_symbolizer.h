@@ -132,4 +132,12 @@ const struct location *symbolizer_note(struct symbolizer *fake, const char *text
 	return fake_place(fake, 0, text, LOCATION_NOTE, NULL);
 }
 
+void symbolizer_source(const struct symbolizer *fake, const struct location *location,
+		       struct symbolizer_source *ret)
+{
+	(void)fake;
+	(void)location;
+	*ret = (struct symbolizer_source){ .names_from = "fake" };
+}
+
 #endif

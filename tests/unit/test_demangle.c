@@ -14,11 +14,35 @@
 
 static void assert_demangles(const char *name, const char *expected)
 {
-	char *text = demangle(name);
+	char *text = demangle(name, 0);
 
 	if (!text)
 		fail_msg("'%s' was not demangled", name);
 	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void assert_simple(const char *name, const char *expected)
+{
+	char *text = demangle(name, DEMANGLE_SIMPLE);
+
+	if (!text)
+		fail_msg("'%s' was not demangled", name);
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+/* @expected NULL: the name is left alone */
+static void assert_source_name(const char *name, const char *expected)
+{
+	char *text = source_name(name, DEMANGLE_SIMPLE);
+
+	if (!expected && text)
+		fail_msg("'%s' became '%s'", name, text);
+	if (expected && !text)
+		fail_msg("'%s' was left alone", name);
+	if (expected)
+		assert_string_equal(text, expected);
 	free(text);
 }
 
@@ -48,18 +72,159 @@ static void test_demangle_rust_v0_drops_crate_hash(void **state)
 			 "<const_generic::Unsigned<11>>");
 }
 
-static void test_demangle_keeps_suffixes_behind(void **state)
+static void test_demangle_drops_suffixes_of_clones(void **state)
 {
 	(void)state;
-	assert_demangles("_Z3foov.cold", "foo().cold");
-	assert_demangles("_Z3foov.isra.0.part.3.constprop.0.cold",
-			 "foo().isra.0.part.3.constprop.0.cold");
+	assert_demangles("_Z3foov.cold", "foo()");
+	assert_demangles("_Z3foov.isra.0.part.3.constprop.0.cold", "foo()");
+	assert_demangles("_Z3foov.constprop.0.isra.0.part.1.lto_priv.2.cold.7.llvm.88", "foo()");
+	assert_demangles("_Z3foov.warm", "foo()");
+	assert_demangles("_Z3foov.123", "foo()");
 	assert_demangles("_Z3foov@plt", "foo()@plt");
-	assert_demangles("_Z3foov.localalias@plt", "foo().localalias@plt");
-	assert_demangles("_ZN4core3fmt5write17h0123456789abcdefE.llvm.1234",
-			 "core::fmt::write.llvm.1234");
+	assert_demangles("_Z3foov.localalias@plt", "foo()@plt");
+	assert_demangles("_ZN4core3fmt5write17h0123456789abcdefE.llvm.1234", "core::fmt::write");
+	assert_demangles("_ZN4core3fmt5write17h0123456789abcdefE.llvm.1234567890ABCDEF.cold",
+			 "core::fmt::write");
 	assert_demangles("_RNvCskwGfYPst2Cb_3foo16example_function.llvm.55",
-			 "foo::example_function.llvm.55");
+			 "foo::example_function");
+	assert_demangles("_RNvCskwGfYPst2Cb_3foo16example_function.cold", "foo::example_function");
+}
+
+static void test_demangle_keeps_suffixes_that_are_no_clones(void **state)
+{
+	(void)state;
+	assert_demangles("_Z3foov._omp_fn.0", "foo()._omp_fn.0");
+	assert_demangles("_Z3foov._omp_fn.0.cold", "foo()._omp_fn.0");
+	assert_demangles("_Z3foov.avx2.1", "foo().avx2.1");
+	assert_demangles("_Z3foov.isra", "foo().isra");
+	assert_demangles("_Z3foov.", "foo().");
+}
+
+static void test_simple_names_have_no_parameters(void **state)
+{
+	(void)state;
+	assert_simple("_ZN2ns1CIiE1fEv", "ns::C<int>::f");
+	assert_simple("_ZNK2ns1CIiE1fERKS_", "ns::C<int>::f");
+	assert_simple("_Z3fooIiEvT_", "foo<int>");
+	assert_simple("_ZNO1A3fooEv", "A::foo");
+	assert_simple("_ZN1AC1Ei", "A::A");
+	assert_simple("_ZN1AD0Ev", "A::~A");
+	assert_simple("_ZNSaIcEC1ERKS_", "std::allocator<char>::allocator");
+	assert_simple("_Z3foov.part.0@plt", "foo@plt");
+}
+
+static void test_simple_names_keep_operators(void **state)
+{
+	(void)state;
+	assert_simple("_ZN1AclEi", "A::operator()");
+	assert_simple("_ZN1AclIiEEvT_", "A::operator()<int>");
+	assert_simple("_ZN1AcviEv", "A::operator int");
+	assert_simple("_ZN1AcvT_IiEEv", "A::operator int<int>");
+	assert_simple("_ZN1AcvPFviEEv", "A::operator void (*)(int)");
+	assert_simple("_ZlsRSoRK1A", "operator<<");
+	assert_simple("_ZN1AltERKS_", "A::operator<");
+	assert_simple("_ZnwmPv", "operator new");
+	assert_simple("_Zli2_wPKc", "operator\"\" _w");
+}
+
+static void test_simple_names_keep_the_parameters_of_lambdas_only(void **state)
+{
+	(void)state;
+	assert_simple("_ZZ4mainENKUliE_clEi", "main::{lambda(int)#1}::operator()");
+	assert_simple("_ZZ3foovENKUlvE_clEv", "foo::{lambda()#1}::operator()");
+	assert_simple("_ZZNK1A3fooEiENKUliE0_clEi.isra.0", "A::foo::{lambda(int)#2}::operator()");
+	assert_simple("_ZZZ3foovENKUlvE_clEvENKUlvE_clEv",
+		      "foo::{lambda()#1}::operator()::{lambda()#1}::operator()");
+	assert_simple("_ZZ3foovEN1X3barEi", "foo::X::bar");
+	assert_simple("_ZThn8_N1A3fooEi", "non-virtual thunk to A::foo");
+}
+
+/* Types in template arguments are a part of the name. */
+static void test_simple_names_keep_functions_in_templates(void **state)
+{
+	(void)state;
+	assert_simple("_ZNSt8functionIFviEE6invokeEPFviE", "std::function<void (int)>::invoke");
+	assert_simple("_Z4callIPFviEEiT_", "call<void (*)(int)>");
+	assert_simple("_Z1fIXadL_Z1gvEEEvv", "f<&(g())>");
+	assert_simple("_ZN1AIM1BKFviEE1fEv", "A<void (B::*)(int) const>::f");
+	/* A function that returns a pointer to a function. */
+	assert_simple("_Z6signalIiEPFviES1_", "signal<int>");
+}
+
+static void test_simple_is_no_different_for_rust(void **state)
+{
+	(void)state;
+	assert_simple("_ZN4core3fmt5write17h0123456789abcdefE", "core::fmt::write");
+	assert_simple("_RMCs4fqI2P2rA04_13const_genericINtB0_8UnsignedKhb_E",
+		      "<const_generic::Unsigned<11>>");
+	assert_simple("_RINvNtC3std3mem8align_ofjE", "std::mem::align_of::<usize>");
+}
+
+static void test_source_name_tidies_plain_names(void **state)
+{
+	(void)state;
+	assert_source_name("foo.isra.0", "foo");
+	assert_source_name("foo.part.12", "foo");
+	assert_source_name("foo.constprop.0.isra.0", "foo");
+	assert_source_name("foo.part.0.constprop.1.cold", "foo");
+	assert_source_name("foo.cold", "foo");
+	assert_source_name("foo.cold.3", "foo");
+	assert_source_name("foo.llvm.12345678901234567890", "foo");
+	assert_source_name("foo.__uniq.1234.llvm.5", "foo");
+	assert_source_name("foo.lto_priv.0", "foo");
+	assert_source_name("foo.localalias", "foo");
+	assert_source_name("foo.localalias.1", "foo");
+	assert_source_name("foo.clone.4", "foo");
+	assert_source_name("foo.warm", "foo");
+	assert_source_name("foo.resolver", "foo");
+	assert_source_name("foo.specialized.1", "foo");
+	assert_source_name("inner.0", "inner");
+	assert_source_name("foo.isra.0@plt", "foo@plt");
+	assert_source_name("main._omp_fn.0.cold", "main._omp_fn.0");
+	assert_source_name("foo.avx2.0.part.0.cold", "foo.avx2.0");
+	assert_source_name("_GLOBAL__sub_I_main.cpp.cold", "_GLOBAL__sub_I_main.cpp");
+	assert_source_name("_ZN3foo3barEv.part.0", "foo::bar");
+	/* No mangled name, but a clone. */
+	assert_source_name("_Zx.cold", "_Zx");
+	assert_source_name("_Release.isra.0", "_Release");
+}
+
+static void test_source_name_leaves_other_dots_alone(void **state)
+{
+	static const char *const names[] = {
+		"",
+		"main",
+		"foo.bar",
+		".cold",
+		".isra.0",
+		"foo.",
+		"foo..cold",
+		"foo.isra",
+		"foo.part",
+		"foo.coldest",
+		"foo@plt",
+		"foo.bar@plt",
+		"main.T.cold",
+		"main.(*T).cold",
+		".",
+		"main.init.0",
+		"main.f.func1.2",
+		"main.cold.func1",
+		"main._omp_fn.0",
+		"_GLOBAL__sub_I_main.cpp",
+		"github.com/a/b.cold",
+		"foo.part.x",
+		"foo.llvm.x1",
+		"@plt",
+		".L5",
+		"go.shape.int.warm",
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_source_name(names[i], NULL);
+	assert_source_name("foo.bar.isra.0", "foo.bar");
 }
 
 static void test_demangle_dots_inside_of_rust_names_are_no_suffix(void **state)
@@ -68,7 +233,7 @@ static void test_demangle_dots_inside_of_rust_names_are_no_suffix(void **state)
 	assert_demangles("_ZN4core3ptr29drop_in_place$LT$std..Foo$GT$17h0123456789abcdefE",
 			 "core::ptr::drop_in_place<std::Foo>");
 	assert_demangles("_ZN4core3ptr29drop_in_place$LT$std..Foo$GT$17h0123456789abcdefE.cold",
-			 "core::ptr::drop_in_place<std::Foo>.cold");
+			 "core::ptr::drop_in_place<std::Foo>");
 }
 
 static void test_demangle_leaves_other_names_alone(void **state)
@@ -83,7 +248,7 @@ static void test_demangle_leaves_other_names_alone(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		char *text = demangle(names[i]);
+		char *text = demangle(names[i], 0);
 
 		if (text)
 			fail_msg("'%s' became '%s'", names[i], text);
@@ -99,7 +264,8 @@ static void test_demangle_leaves_too_long_names_alone(void **state)
 	snprintf(name, 64, "_Z%d", DEMANGLE_NAME_MAX);
 	memset(name + strlen(name), 'a', DEMANGLE_NAME_MAX);
 	strcpy(name + DEMANGLE_NAME_MAX + 7, "v");
-	assert_null(demangle(name));
+	assert_null(demangle(name, 0));
+	assert_null(demangle(name, DEMANGLE_SIMPLE));
 	free(name);
 }
 
@@ -124,7 +290,23 @@ static void test_demangle_gives_up_on_names_that_explode(void **state)
 				 digits[(i + 1) % 36]);
 		snprintf(name + len, sizeof(name) - len, "S_I%s%sE", last, last);
 	}
-	assert_null(demangle(name));
+	assert_null(demangle(name, 0));
+	assert_null(demangle(name, DEMANGLE_SIMPLE));
+}
+
+/* 100 references to template parameters among 400 templates: 64 bytes of stack for each pair. */
+static void test_demangle_gives_up_on_names_that_take_too_much_stack(void **state)
+{
+	char name[4096] = "_Z1fI";
+	int i;
+
+	(void)state;
+	for (i = 0; i < 400; i++)
+		strcat(name, "1aIiE");
+	strcat(name, "Ev");
+	for (i = 0; i < 100; i++)
+		strcat(name, "RT_");
+	assert_null(demangle(name, 0));
 }
 
 /* What c++filt prints for the C++ names of a library that is everywhere. */
@@ -162,6 +344,8 @@ static void test_demangle_agrees_with_cppfilt(void **state)
 	assert_true(compared > 1000);
 }
 
+#define SIMPLE_PUSH_BACK "std::vector<int, std::allocator<int> >::push_back"
+
 static void test_demangle_survives_failing_allocations(void **state)
 {
 	bool hit = true;
@@ -172,10 +356,11 @@ static void test_demangle_survives_failing_allocations(void **state)
 		char *text;
 
 		fail_malloc_at(n);
-		text = demangle("_ZNSt6vectorIiSaIiEE9push_backERKi.cold@plt");
+		text = source_name("_ZNSt6vectorIiSaIiEE9push_backERKi.cold@plt", DEMANGLE_SIMPLE);
 		hit = fail_malloc_hit();
 		fail_malloc_at(0);
-		assert_int_equal(text == NULL, hit);
+		if (!hit)
+			assert_string_equal(text, SIMPLE_PUSH_BACK "@plt");
 		free(text);
 	}
 	assert_false(hit);
@@ -187,11 +372,20 @@ int main(void)
 		cmocka_unit_test(test_demangle_cpp),
 		cmocka_unit_test(test_demangle_rust_legacy_drops_hash),
 		cmocka_unit_test(test_demangle_rust_v0_drops_crate_hash),
-		cmocka_unit_test(test_demangle_keeps_suffixes_behind),
+		cmocka_unit_test(test_demangle_drops_suffixes_of_clones),
+		cmocka_unit_test(test_demangle_keeps_suffixes_that_are_no_clones),
+		cmocka_unit_test(test_simple_names_have_no_parameters),
+		cmocka_unit_test(test_simple_names_keep_operators),
+		cmocka_unit_test(test_simple_names_keep_the_parameters_of_lambdas_only),
+		cmocka_unit_test(test_simple_names_keep_functions_in_templates),
+		cmocka_unit_test(test_simple_is_no_different_for_rust),
+		cmocka_unit_test(test_source_name_tidies_plain_names),
+		cmocka_unit_test(test_source_name_leaves_other_dots_alone),
 		cmocka_unit_test(test_demangle_dots_inside_of_rust_names_are_no_suffix),
 		cmocka_unit_test(test_demangle_leaves_other_names_alone),
 		cmocka_unit_test(test_demangle_leaves_too_long_names_alone),
 		cmocka_unit_test(test_demangle_gives_up_on_names_that_explode),
+		cmocka_unit_test(test_demangle_gives_up_on_names_that_take_too_much_stack),
 		cmocka_unit_test(test_demangle_agrees_with_cppfilt),
 		cmocka_unit_test(test_demangle_survives_failing_allocations),
 	};

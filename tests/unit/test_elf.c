@@ -268,7 +268,7 @@ static void exercise(const uint8_t *bytes, size_t size)
 	if (!elf_file_open_memory(copy, size, &elf, NULL)) {
 		elf_build_id_hex(elf_file_build_id(elf), text);
 		elf_file_address(elf, size / 2, &address);
-		assert_int_equal(symtab_load(elf, &table), 0);
+		assert_int_equal(symtab_load(&elf, 1, &table), 0);
 		if (symtab_find(table, elf_file_entry(elf), &symbol))
 			assert_true(strlen(symbol.name) < ELF_NAME_MAX + 8);
 		symtab_free(table);
@@ -329,17 +329,30 @@ static void test_elf_survives_flipped_bytes(void **state)
 }
 
 struct counts {
-	size_t all, dynamic, plt;
+	size_t all, of[ELF_TABLES_MAX]; /* by enum elf_table_kind */
 };
 
-static bool count(void *context, const struct elf_symbol_visit *symbol)
+static bool count(void *context, const struct elf_function *function)
 {
-	struct counts *counts = context;
-
-	counts->all++;
-	counts->dynamic += symbol->dynamic && !symbol->plt;
-	counts->plt += symbol->plt;
+	(void)function;
+	(*(size_t *)context)++;
 	return true;
+}
+
+static int count_functions(struct elf_file *elf, struct counts *counts)
+{
+	struct elf_code code = { .program = elf };
+	struct elf_symbol_tables tables;
+	int ret = elf_find_tables(elf, false, &tables);
+	size_t i;
+
+	for (i = 0; !ret && i < tables.cnt; i++)
+		ret = elf_visit_functions(elf, &tables.tables[i], &code, count,
+					  &counts->of[tables.tables[i].kind]);
+	for (i = 0; i < ELF_TABLES_MAX; i++)
+		counts->all += counts->of[i];
+	elf_tables_free(&tables);
+	return ret;
 }
 
 /* The file has no section headers, as after sstrip. */
@@ -354,17 +367,17 @@ static void check_without_sections(const char *name, const char *flags)
 	bytes = fixture_read(fixture_cc(name, library_source, flags), &size);
 	header = bytes;
 	assert_int_equal(elf_file_open_memory(bytes, size, &elf, NULL), 0);
-	assert_int_equal(elf_file_visit_symbols(elf, count, &with), 0);
+	assert_int_equal(count_functions(elf, &with), 0);
 	elf_file_close(elf);
 	header->e_shoff = 0;
 	header->e_shnum = 0;
 	header->e_shstrndx = 0;
 	assert_int_equal(elf_file_open_memory(bytes, size, &elf, NULL), 0);
-	assert_int_equal(elf_file_visit_symbols(elf, count, &without), 0);
+	assert_int_equal(count_functions(elf, &without), 0);
 	assert_true(elf_file_build_id(elf)->len > 0);
 	elf_file_close(elf);
-	assert_true(with.dynamic >= 2);
-	assert_int_equal(without.all, with.dynamic);
+	assert_true(with.of[ELF_TABLE_DYNSYM] >= 2);
+	assert_int_equal(without.all, with.of[ELF_TABLE_DYNSYM]);
 	free(bytes);
 }
 
@@ -385,7 +398,7 @@ static void test_elf_without_any_symbols_says_so(void **state)
 	(void)state;
 	need_cc();
 	elf = open_path(fixture_cc("none", tiny_source, TINY_FLAGS " -s -no-pie"), &fd);
-	assert_int_equal(elf_file_visit_symbols(elf, count, &counts), -ENODATA);
+	assert_int_equal(count_functions(elf, &counts), -ENODATA);
 	assert_int_equal(counts.all, 0);
 	elf_file_close(elf);
 	close(fd);
@@ -403,7 +416,7 @@ static size_t compare_with_objdump(const char *path)
 	int fd;
 
 	elf = open_path(path, &fd);
-	assert_int_equal(symtab_load(elf, &table), 0);
+	assert_int_equal(symtab_load(&elf, 1, &table), 0);
 	pipe = fixture_popen("objdump -d -j .plt -j .plt.sec -j .plt.got %s 2>/dev/null", path);
 	while (fgets(line, sizeof(line), pipe)) {
 		unsigned long long address;
@@ -484,19 +497,15 @@ static void test_elf_decodes_aarch64_stubs(void **state)
 	assert_int_equal(elf_plt_decode_aarch64((const uint8_t *)plain, 8, 0x650, &slot), 4);
 }
 
-static bool find_clock(void *context, const struct elf_symbol_visit *symbol)
-{
-	if (strstr(symbol->name, "clock_gettime"))
-		*(bool *)context = true;
-	return true;
-}
-
 static void test_elf_reads_the_vdso_from_memory(void **state)
 {
 	Elf64_Ehdr *vdso = (Elf64_Ehdr *)getauxval(AT_SYSINFO_EHDR);
+	const struct elf_segment *segments;
+	struct symbol symbol = {};
+	struct symtab *table;
 	struct elf_file *elf;
 	bool found = false;
-	size_t size;
+	size_t size, i;
 
 	(void)state;
 	if (!vdso) {
@@ -505,8 +514,13 @@ static void test_elf_reads_the_vdso_from_memory(void **state)
 	}
 	size = vdso->e_shoff + (size_t)vdso->e_shnum * vdso->e_shentsize;
 	assert_int_equal(elf_file_open_memory(vdso, size, &elf, NULL), 0);
-	assert_int_equal(elf_file_visit_symbols(elf, find_clock, &found), 0);
+	assert_int_equal(symtab_load(&elf, 1, &table), 0);
+	assert_true(elf_file_segments(elf, &segments) > 0);
+	for (i = 0; i < segments[0].memsz && !found; i++)
+		found = symtab_find(table, segments[0].vaddr + i, &symbol) &&
+			strstr(symbol.name, "clock_gettime");
 	assert_true(found);
+	symtab_free(table);
 	assert_true(elf_file_build_id(elf)->len > 0);
 	elf_file_close(elf);
 }
@@ -529,7 +543,7 @@ static void test_elf_survives_failing_allocations(void **state)
 		fail_malloc_at(n);
 		ret = elf_file_open_memory(bytes, size, &elf, NULL);
 		if (!ret)
-			ret = elf_file_visit_symbols(elf, count, &counts);
+			ret = count_functions(elf, &counts);
 		hit = fail_malloc_hit();
 		fail_malloc_at(0);
 		assert_int_equal(ret, hit ? -ENOMEM : 0);

@@ -18,7 +18,7 @@
 #include "tests/unit/fail_malloc.h"
 
 #define TEXT 0x1000u /* address and file offset of the image's only section of code */
-#define TEXT_BYTES 0x800u
+#define TEXT_BYTES 0x2000u
 #define MAX_SYMBOLS 8192
 
 static bool have_cc;
@@ -130,7 +130,7 @@ static struct symtab *image_load(struct image *image)
 	memcpy(bytes + strings, image->names, image->names_len);
 	memcpy(bytes + sections, headers, sizeof(headers));
 	assert_int_equal(elf_file_open_memory(bytes, size, &elf, NULL), 0);
-	assert_int_equal(symtab_load(elf, &table), 0);
+	assert_int_equal(symtab_load(&elf, 1, &table), 0);
 	elf_file_close(elf);
 	free(bytes);
 	free(image->names);
@@ -360,7 +360,7 @@ static void test_symtab_bounds_the_memory_for_names(void **state)
 
 	(void)state;
 	for (i = 0; i < 8000; i++) {
-		function(image, "x", TEXT + i / 4, 4);
+		function(image, "x", TEXT + i, 4);
 		image->symbols[image->cnt - 1].st_name = 8001 + (uint32_t)i;
 	}
 	memset(image->names + 1, 'n', 24000);
@@ -384,7 +384,7 @@ static size_t compare_with_nm(const char *path, const char *options)
 
 	assert_true(fd >= 0);
 	assert_int_equal(elf_file_open(fd, &elf, NULL), 0);
-	assert_int_equal(symtab_load(elf, &table), 0);
+	assert_int_equal(symtab_load(&elf, 1, &table), 0);
 	for (i = 0; i < cnt; i++) {
 		if (!symbols[i].size)
 			continue;
@@ -463,7 +463,7 @@ static void test_symtab_of_stripped_program_and_loader_has_start(void **state)
 		fd = open(i ? loader : path, O_RDONLY | O_CLOEXEC);
 		assert_true(fd >= 0);
 		assert_int_equal(elf_file_open(fd, &elf, NULL), 0);
-		assert_int_equal(symtab_load(elf, &table), 0);
+		assert_int_equal(symtab_load(&elf, 1, &table), 0);
 		assert_name(table, elf_file_entry(elf), "_start");
 		symtab_free(table);
 		elf_file_close(elf);
@@ -488,7 +488,7 @@ static void test_symtab_survives_failing_allocations(void **state)
 		int ret;
 
 		fail_malloc_at(n);
-		ret = symtab_load(elf, &table);
+		ret = symtab_load(&elf, 1, &table);
 		hit = fail_malloc_hit();
 		fail_malloc_at(0);
 		/* Room that cannot be given back at the end is no failure. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Names of kernel addresses as they are now.  Part of symbolizer.c. */
-#ifndef EBPFPROF_SYMBOLIZER_SYMBOLIZER_KERNEL_H
-#define EBPFPROF_SYMBOLIZER_SYMBOLIZER_KERNEL_H
+/* Names of kernel addresses as they are now.  Part of symbolizer_kernel.c. */
+#ifndef EBPFPROF_SYMBOLIZER_KERNEL_NAMES_H
+#define EBPFPROF_SYMBOLIZER_KERNEL_NAMES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -7,7 +7,7 @@
  * A string table would be denser, but could only be emptied as a whole: an agent that runs for
  * weeks must be able to forget the functions of programs that ended.
  */
-#include "symbolizer/location.h"
+#include "symbolizer/location_store.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,11 +17,17 @@
 #include "profiler/base/hashmap.h"
 #include "symbolizer/demangle.h"
 
+enum name_kind {
+	NAME_AS_IT_IS,
+	NAME_OF_LINKER, /* what people read is made of it */
+	NAME_GIVEN,	/* both are given */
+};
+
 /* Which name: its hash is seeded, so that no program can choose names that meet. */
 struct name_key {
-	uint64_t hash;
+	uint64_t hash; /* of both texts, when both are given */
 	uint64_t len;
-	uint64_t mangled;
+	uint64_t kind;
 };
 
 struct name {
@@ -47,14 +53,15 @@ struct shared_mapping {
 struct entry {
 	struct location_key key;
 	uint64_t generation; /* of the store when it was returned last */
-	struct name *name;
 	struct shared_mapping *mapping; /* NULL: none, or a static one */
 	struct entry *next_dead;
+	struct name **names; /* [2 * line_cnt] function and file of each line, behind the lines */
 	struct location location; /* with its lines behind it */
 };
 
 struct location_store {
 	bool demangle;
+	unsigned int demangle_flags;
 	uint64_t generation;	 /* trims so far */
 	size_t bytes;		 /* of names, mappings and entries */
 	struct hashmap entries;	 /* struct location_key -> struct entry * */
@@ -62,13 +69,14 @@ struct location_store {
 	struct hashmap mappings; /* struct mapping_key -> struct shared_mapping * */
 };
 
-int location_store_new(bool demangle, struct location_store **ret)
+int location_store_new(bool demangle, unsigned int flags, struct location_store **ret)
 {
 	struct location_store *store = calloc(1, sizeof(*store));
 
 	if (!store)
 		return -ENOMEM;
 	store->demangle = demangle;
+	store->demangle_flags = flags;
 	hashmap_init(&store->entries, sizeof(struct location_key), sizeof(struct entry *));
 	hashmap_init(&store->names, sizeof(struct name_key), sizeof(struct name *));
 	hashmap_init(&store->mappings, sizeof(struct mapping_key), sizeof(struct shared_mapping *));
@@ -76,7 +84,25 @@ int location_store_new(bool demangle, struct location_store **ret)
 	return 0;
 }
 
-static struct name *make_name(const struct name_key *key, const char *text)
+/* What people read of @key's name, on the heap; NULL: the name itself. */
+static char *readable(const struct name_key *key, const char *text, const char *function,
+		      unsigned int demangle_flags)
+{
+	char *made = NULL;
+
+	if (key->kind == NAME_OF_LINKER)
+		made = source_name(text, demangle_flags);
+	else if (key->kind == NAME_GIVEN)
+		made = strdup(function);
+	if (made && !made[0]) {
+		free(made);
+		made = NULL;
+	}
+	return made;
+}
+
+static struct name *make_name(const struct name_key *key, const char *text, const char *function,
+			      unsigned int demangle_flags)
 {
 	struct name *name = malloc(sizeof(*name) + key->len + 1);
 
@@ -84,13 +110,11 @@ static struct name *make_name(const struct name_key *key, const char *text)
 		return NULL;
 	*name = (struct name){ .key = *key, .refs = 1, .bytes = sizeof(*name) + key->len + 1 };
 	memcpy(name->system_name, text, key->len + 1);
-	name->function = key->mangled ? demangle(text) : NULL;
-	if (name->function && name->function[0]) {
+	name->function = readable(key, text, function, demangle_flags);
+	if (name->function)
 		name->bytes += strlen(name->function) + 1;
-	} else {
-		free(name->function);
+	else
 		name->function = name->system_name;
-	}
 	return name;
 }
 
@@ -101,13 +125,16 @@ static void free_name(struct name *name)
 	free(name);
 }
 
-static struct name *get_name(struct location_store *store, const char *text, bool mangled)
+static struct name *get_name(struct location_store *store, const char *text, enum name_kind kind,
+			     const char *function)
 {
-	struct name_key key = { .len = strlen(text), .mangled = store->demangle && mangled };
+	struct name_key key = { .len = strlen(text), .kind = kind };
 	struct name **slot, *name;
 	bool is_new;
 
 	key.hash = hash_bytes(text, key.len);
+	if (kind == NAME_GIVEN)
+		key.hash ^= hash_bytes(function, strlen(function)) * 3;
 	slot = hashmap_put(&store->names, &key, &is_new);
 	if (!slot)
 		return NULL;
@@ -115,7 +142,7 @@ static struct name *get_name(struct location_store *store, const char *text, boo
 		(*slot)->refs++;
 		return *slot;
 	}
-	name = make_name(&key, text);
+	name = make_name(&key, text, function, store->demangle_flags);
 	if (!name) {
 		hashmap_del(&store->names, &key);
 		return NULL;
@@ -187,18 +214,23 @@ static void put_mapping(struct location_store *store, struct shared_mapping *sha
 	free(shared);
 }
 
-static size_t entry_bytes(void)
+static size_t entry_bytes(size_t line_cnt)
 {
-	return sizeof(struct entry) + sizeof(struct location_line);
+	return sizeof(struct entry) +
+	       line_cnt * (sizeof(struct location_line) + 2 * sizeof(struct name *));
 }
 
 static void free_entry(struct location_store *store, struct entry *entry)
 {
+	size_t i, cnt = entry->location.line_cnt;
+
 	hashmap_del(&store->entries, &entry->key);
-	if (entry->name)
-		put_name(store, entry->name);
+	for (i = 0; i < 2 * cnt; i++) {
+		if (entry->names[i])
+			put_name(store, entry->names[i]);
+	}
 	put_mapping(store, entry->mapping);
-	store->bytes -= entry_bytes();
+	store->bytes -= entry_bytes(cnt);
 	free(entry);
 }
 
@@ -247,29 +279,54 @@ const struct location *location_store_find(struct location_store *store,
 	return &(*entry)->location;
 }
 
-/* Name and mapping of a new entry; false when memory is out, to be undone by free_entry(). */
+static bool fill_line(struct location_store *store, const struct location_text *text,
+		      struct location_line *line, struct name *names[2])
+{
+	enum name_kind kind = NAME_AS_IT_IS;
+
+	if (text->function && strcmp(text->function, text->name) != 0)
+		kind = NAME_GIVEN;
+	else if (text->linker_name && store->demangle)
+		kind = NAME_OF_LINKER;
+	names[0] = get_name(store, text->name, kind, text->function);
+	if (!names[0])
+		return false;
+	line->function = names[0]->function;
+	line->system_name = names[0]->system_name;
+	line->line = text->line;
+	line->start_line = text->start_line;
+	if (!text->filename || !text->filename[0])
+		return true;
+	names[1] = get_name(store, text->filename, NAME_AS_IT_IS, NULL);
+	if (!names[1])
+		return false;
+	line->filename = names[1]->system_name;
+	return true;
+}
+
+/* Names and mapping of a new entry; false when memory is out, to be undone by free_entry(). */
 static bool fill_entry(struct location_store *store, struct entry *entry,
 		       const struct location_draft *draft)
 {
 	struct location *location = &entry->location;
+	size_t i;
 
 	location->kind = (enum location_kind)entry->key.kind;
+	location->owner = entry->key.owner;
 	location->address = draft->address;
 	location->named = draft->named;
 	location->stack_bottom = draft->stack_bottom;
 	location->mapping = draft->mapping;
-	location->line_cnt = 1;
 	if (draft->mapping && draft->mapping_owner) {
 		entry->mapping = get_mapping(store, draft->mapping_owner, draft->mapping);
 		if (!entry->mapping)
 			return false;
 		location->mapping = &entry->mapping->mapping;
 	}
-	entry->name = get_name(store, draft->name, draft->mangled);
-	if (!entry->name)
-		return false;
-	location->lines[0].function = entry->name->function;
-	location->lines[0].system_name = entry->name->system_name;
+	for (i = 0; i < draft->text_cnt; i++) {
+		if (!fill_line(store, &draft->texts[i], &location->lines[i], entry->names + 2 * i))
+			return false;
+	}
 	return true;
 }
 
@@ -277,7 +334,7 @@ const struct location *location_store_add(struct location_store *store,
 					  const struct location_key *key,
 					  const struct location_draft *draft)
 {
-	struct entry *entry = calloc(1, entry_bytes()), **slot;
+	struct entry *entry = calloc(1, entry_bytes(draft->text_cnt)), **slot;
 
 	if (!entry)
 		return NULL;
@@ -287,9 +344,11 @@ const struct location *location_store_add(struct location_store *store,
 		return NULL;
 	}
 	*slot = entry;
-	store->bytes += entry_bytes();
+	store->bytes += entry_bytes(draft->text_cnt);
 	entry->key = *key;
 	entry->generation = store->generation;
+	entry->names = (struct name **)&entry->location.lines[draft->text_cnt];
+	entry->location.line_cnt = (uint32_t)draft->text_cnt;
 	if (!fill_entry(store, entry, draft)) {
 		free_entry(store, entry);
 		return NULL;

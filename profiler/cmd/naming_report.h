@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The table of binaries by samples, where their names come from, and what gives better ones. */
+#ifndef EBPFPROF_CMD_NAMING_REPORT_H
+#define EBPFPROF_CMD_NAMING_REPORT_H
+
+#include <stdio.h>
+
+struct binaries;
+
+/** naming_report - print the table, each line behind @indent */
+void naming_report(FILE *out, const char *indent, const struct binaries *binaries);
+
+#endif
