@@ -9,9 +9,9 @@
  *
  * The build-id proves in both directions: files that have one each and differ are refused without
  * a look at the CRC of .gnu_debuglink, and where they are equal the CRC, which costs a read of
- * the whole file, says nothing more.  libdwfl and GDB check the CRC also then or instead; packers
- * that compress a debug file after the link was made (dwz, objcopy --compress-debug-sections)
- * make that fail for files that are right.
+ * the whole file, says nothing more.  Checking it all the same was the alternative (GDB does, and
+ * libdwfl does not): it refuses files that are right and were packed after the link was made (dwz,
+ * objcopy --compress-debug-sections).
  *
  * A link can name the program itself, and packages install stripped copies: what has neither
  * symbols nor DWARF, or is the very same file, is passed over.
@@ -40,7 +40,7 @@
 #define DELETED " (deleted)"
 #define SYSTEM_DEBUG "/usr/lib/debug"
 #define CRC_CHUNK (256u << 10)
-#define CRC_BYTES_MAX (4ull << 30) /* larger files are not read whole */
+#define CRC_BYTES_MAX (4ull << 30) /* read for their CRC in one search */
 #define HEX_MAX (2 * ELF_BUILD_ID_MAX + 1)
 
 enum tree {
@@ -56,10 +56,10 @@ struct finder {
 	char folder[PATH_MAX];	/* of the program, without a slash at its end */
 	struct elf_file *elf;	/* whose debug file is sought, or NULL */
 	struct debug_link link;
+	uint64_t crc_bytes_left;
 	struct debug_sup_link sup;
 	/* 0 it is the right one; -ENOENT it does not count; -ESTALE of another build; -ENOMEM */
-	int (*check)(const struct finder *finder, const struct debug_file *file,
-		     struct elf_file *elf);
+	int (*check)(struct finder *finder, struct elf_file *elf);
 	int error; /* 0 = found; else the most telling so far */
 	struct debug_file *ret;
 };
@@ -126,6 +126,7 @@ static int finder_init(struct finder *finder, const struct debug_search *search,
 	process = debug_root_open_process(search->proc_root, search->tgid,
 					  &finder->roots[TREE_PROCESS]);
 	own = debug_root_open_own("/", &finder->roots[TREE_OWN]);
+	finder->crc_bytes_left = CRC_BYTES_MAX;
 	finder->error = -ENOENT;
 	finder->ret = ret;
 	finder->program[0] = finder->folder[0] = '\0';
@@ -154,7 +155,7 @@ static bool climbs(const char *path)
 	return false;
 }
 
-static int try_file(const struct finder *finder, const struct debug_root *root, const char *path)
+static int try_file(struct finder *finder, const struct debug_root *root, const char *path)
 {
 	_cleanup_(elf_file_closep) struct elf_file *elf = NULL;
 	_cleanup_(debug_file_close) struct debug_file file = { .fd = -1 };
@@ -163,7 +164,7 @@ static int try_file(const struct finder *finder, const struct debug_root *root, 
 	if (r == 0)
 		r = elf_file_open(file.fd, &elf, NULL);
 	if (r == 0)
-		r = finder->check(finder, &file, elf);
+		r = finder->check(finder, elf);
 	if (r == 0)
 		*finder->ret =
 			(struct debug_file){ .fd = fd_take(&file.fd), .path = TAKE_PTR(file.path) };
@@ -241,7 +242,7 @@ static int has_any_section(struct elf_file *elf, const char *const *names, size_
 	return r;
 }
 
-static int check_crc(const struct elf_file *elf, uint32_t expected)
+static int check_crc(struct finder *finder, const struct elf_file *elf)
 {
 	_cleanup_free_ uint8_t *chunk = malloc(CRC_CHUNK);
 	uint64_t offset = 0;
@@ -249,8 +250,9 @@ static int check_crc(const struct elf_file *elf, uint32_t expected)
 
 	if (!chunk)
 		return -ENOMEM;
-	if (elf->size > CRC_BYTES_MAX)
+	if (elf->size > finder->crc_bytes_left)
 		return -ENOENT;
+	finder->crc_bytes_left -= elf->size;
 	while (offset < elf->size) {
 		size_t len = MIN(elf->size - offset, (uint64_t)CRC_CHUNK);
 
@@ -259,18 +261,16 @@ static int check_crc(const struct elf_file *elf, uint32_t expected)
 		crc = crc32(crc, chunk, (uInt)len);
 		offset += len;
 	}
-	return crc == expected ? 0 : -ESTALE;
+	return crc == finder->link.crc ? 0 : -ESTALE;
 }
 
-static int check_debug(const struct finder *finder, const struct debug_file *file,
-		       struct elf_file *elf)
+static int check_debug(struct finder *finder, struct elf_file *elf)
 {
 	static const char *const kinds[] = { ".debug_info", ".symtab", ".debug_line" };
 	const struct elf_build_id *ours = elf_file_build_id(finder->elf);
 	const struct elf_build_id *theirs = elf_file_build_id(elf);
 	int r;
 
-	(void)file;
 	if (is_same_file(finder->elf, elf))
 		return -ENOENT;
 	if (ours->len && theirs->len && !is_same_id(ours, theirs))
@@ -278,16 +278,14 @@ static int check_debug(const struct finder *finder, const struct debug_file *fil
 	r = has_any_section(elf, kinds, ARRAY_SIZE(kinds));
 	if (r < 0 || (ours->len && theirs->len))
 		return r;
-	return finder->link.name[0] ? check_crc(elf, finder->link.crc) : -ESTALE;
+	return finder->link.name[0] ? check_crc(finder, elf) : -ESTALE;
 }
 
-static int check_sup(const struct finder *finder, const struct debug_file *file,
-		     struct elf_file *elf)
+static int check_sup(struct finder *finder, struct elf_file *elf)
 {
 	struct elf_build_id checksum;
 	int r;
 
-	(void)file;
 	if (!finder->sup.is_dwarf5)
 		return is_same_id(&finder->sup.id, elf_file_build_id(elf)) ? 0 : -ESTALE;
 	r = debug_sup_checksum(elf, &checksum);
@@ -296,23 +294,19 @@ static int check_sup(const struct finder *finder, const struct debug_file *file,
 	return is_same_id(&finder->sup.id, &checksum) ? 0 : -ESTALE;
 }
 
-static int check_package(const struct finder *finder, const struct debug_file *file,
-			 struct elf_file *elf)
+static int check_package(struct finder *finder, struct elf_file *elf)
 {
 	static const char *const kinds[] = { ".debug_cu_index", ".debug_info.dwo" };
 
 	(void)finder;
-	(void)file;
 	return has_any_section(elf, kinds, ARRAY_SIZE(kinds));
 }
 
-static int check_split(const struct finder *finder, const struct debug_file *file,
-		       struct elf_file *elf)
+static int check_split(struct finder *finder, struct elf_file *elf)
 {
 	static const char *const kinds[] = { ".debug_info.dwo" };
 
 	(void)finder;
-	(void)file;
 	return has_any_section(elf, kinds, ARRAY_SIZE(kinds));
 }
 

@@ -24,7 +24,8 @@ void debuginfod_stop(struct debuginfod *client);
 /**
  * debuginfod_ask - the debug file of @build_id
  * Returns 0 with *ret_fd (the caller's), -EAGAIN asked for, not here yet (ask again later),
- * -ENOENT no server has it (asked once; then remembered), -ENOSPC the queue is full.
+ * -ENOENT no server has it (asked once; then remembered), or none could be reached (tried again
+ * by a call ten minutes later), -ENOSPC the queue is full, or memory is out: ask again later.
  */
 int debuginfod_ask(struct debuginfod *client, const struct elf_build_id *build_id, int *ret_fd);
 

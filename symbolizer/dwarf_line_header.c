@@ -84,6 +84,7 @@ static int grow(void *array, size_t cnt, size_t *capacity, size_t item_bytes)
 		return 0;
 	if (cnt >= LINE_FILES_MAX)
 		return -EFBIG;
+	want = MIN(want, (size_t)LINE_FILES_MAX);
 	memcpy(&old, array, sizeof(old));
 	more = realloc(old, want * item_bytes);
 	if (!more)
@@ -474,12 +475,23 @@ static void add_component(struct strbuf *path, size_t start, const char *compone
 	strbuf_add_str(path, component);
 }
 
+/*
+ * Whether @directory names the unit's own or one below it, both relative: -ffile-prefix-map makes
+ * them so, of absolute ones, and one in front of the other would be neither.
+ */
+static bool is_within(const char *directory, const char *comp_dir)
+{
+	size_t len = strlen(comp_dir);
+
+	return len && comp_dir[0] != '/' && strncmp(directory, comp_dir, len) == 0 &&
+	       (!directory[len] || directory[len] == '/' || comp_dir[len - 1] == '/');
+}
+
 bool line_files_path(const struct line_files *files, uint32_t file, struct strbuf *path)
 {
 	const char *comp_dir = text_at(files, files->comp_dir), *name, *directory = "";
 	uint32_t index = files->version < 5 ? file - 1 : file; /* 0 - 1 is beyond every table */
 	size_t start = path->len;
-	bool own;
 
 	if (index >= files->file_cnt || !files->files[index].name)
 		return false;
@@ -488,12 +500,7 @@ bool line_files_path(const struct line_files *files, uint32_t file, struct strbu
 		index = files->files[index].directory;
 		if (index < files->directory_cnt)
 			directory = text_at(files, files->directories[index]);
-		/*
-		 * DWARF 5's directory 0 is the unit's: where both are relative, as with
-		 * -ffile-prefix-map, they are the same, and would double.
-		 */
-		own = files->version >= 5 && index == 0 && directory[0] && comp_dir[0] != '/';
-		if (directory[0] != '/' && !own)
+		if (directory[0] != '/' && !is_within(directory, comp_dir))
 			add_component(path, start, comp_dir);
 		add_component(path, start, directory);
 	}

@@ -30,6 +30,7 @@ int line_rows_grow(struct line_rows *rows)
 		return 0;
 	if (rows->cnt >= LINE_ROWS_MAX)
 		return -EFBIG;
+	capacity = MIN(capacity, (size_t)LINE_ROWS_MAX);
 	more = realloc(rows->rows, capacity * sizeof(*rows->rows));
 	if (!more)
 		return -ENOMEM;

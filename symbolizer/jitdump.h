@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * JIT code by a jitdump file: each piece of code with the time it came to be, its name, and source
- * lines (Linux tools/perf/Documentation/jitdump-specification.txt).  Written by node --perf-prof,
- * .NET (DOTNET_PerfMapEnabled=1 or 2), Python 3.13 -X perf_jit, LLVM's JITs, perf's JVM agent.
+ * lines (Linux tools/perf/Documentation/jitdump-specification.txt).  Written by node --perf-prof
+ * (through a buffer of 2 MiB: what is new comes late, the rest at its end), .NET
+ * (DOTNET_PerfMapEnabled=1 or 2), Python 3.13 -X perf_jit, LLVM's JITs, perf's JVM agent.
  *
  * The file grows while the program runs.  A later record wins over an earlier one where they
  * overlap, from its time on; what it covered is still found for earlier times, until

@@ -26,54 +26,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <unistd.h>
 
 #include "profiler/base/cleanup.h"
 #include "profiler/base/clock.h"
 #include "profiler/base/err.h"
-#include "profiler/base/hashmap.h"
-#include "profiler/base/strbuf.h"
 #include "symbolizer/binary.h"
+#include "symbolizer/jitdump.h"
 #include "symbolizer/mappings.h"
 #include "symbolizer/proc_maps.h"
-#include "symbolizer/process_jit.h"
 #include "symbolizer/process_map.h"
+#include "symbolizer/process_private.h"
 #include "symbolizer/process_read.h"
 
-#define ALIVE UINT64_MAX
 #define KEEP_TEXT_BYTES (1u << 20) /* of the buffer for /proc/PID/maps between reads */
 #define CHECKS_PER_TRIM 256	   /* living images looked at by process_table_trim() */
 #define REUSE_NS (100 * NS_PER_MS) /* a sample so long after the end may be of another process */
-#define EXEC_NS NS_PER_SEC	   /* until which an exec may still be under way */
-
-struct process {
-	uint64_t id;
-	pid_t tgid;
-	bool begin_known;  /* by a record: exact */
-	bool is_exec;	   /* begun by exec: the older image is the same process's */
-	uint64_t begin_ns; /* 0 = before we looked */
-	uint64_t end_ns;   /* ALIVE */
-	uint64_t read_ns;  /* when /proc was read last; 0 = never */
-	struct mappings *mappings;
-	struct process_jit *jit; /* NULL until looked for */
-	struct process *older;
-	TAILQ_ENTRY(process) all;
-};
-
-struct process_table {
-	char *proc_root;
-	struct binary_cache *binaries;
-	struct hashmap newest; /* pid_t -> struct process * */
-	TAILQ_HEAD(, process) all;
-	uint64_t last_id;
-	struct mappings *empty;
-	struct strbuf text;
-	size_t image_cnt;
-	struct process_jit_host jit_host;
-	jit_mapped_fn jit_mapped; /* NULL = nobody watches */
-	void *jit_context;
-};
 
 int process_table_new(const char *proc_root, struct binary_cache *binaries,
 		      struct process_table **ret)
@@ -96,7 +64,7 @@ int process_table_new(const char *proc_root, struct binary_cache *binaries,
 	return 0;
 }
 
-static struct process *find_newest(const struct process_table *table, pid_t tgid)
+struct process *process_find_newest(const struct process_table *table, pid_t tgid)
 {
 	struct process **newest = hashmap_get(&table->newest, &tgid);
 
@@ -140,7 +108,7 @@ static void remove_image(struct process_table *table, struct process *process)
 	while (*link != process)
 		link = &(*link)->older;
 	*link = process->older;
-	if (!find_newest(table, process->tgid))
+	if (!process_find_newest(table, process->tgid))
 		hashmap_del(&table->newest, &process->tgid);
 	TAILQ_REMOVE(&table->all, process, all);
 	table->image_cnt--;
@@ -170,6 +138,29 @@ void process_table_watch_jit(struct process_table *table, jit_mapped_fn mapped, 
 
 /* ---- mappings ---- */
 
+/* The files that name JIT code are opened as soon as something tells of them. */
+static void notice_jit(struct process_table *table, struct process *process,
+		       const struct binary_request *request, enum mapping_kind kind,
+		       uint64_t now_ns)
+{
+	struct process_jit_query query = {
+		.tgid = process->tgid,
+		.begin_ns = process->begin_ns,
+		.now_ns = now_ns,
+	};
+	struct jitdump_marker marker = {
+		.tgid = request->tgid,
+		.start = request->map_start,
+		.end = request->map_end,
+		.path = request->path,
+		.inode = request->inode,
+	};
+
+	process_jit_notice_file(&process->jit, &table->jit_host, &marker, &query);
+	if (kind == MAPPING_JIT)
+		process_jit_notice(&process->jit, &table->jit_host, &query);
+}
+
 static int add_mapping(struct process_table *table, struct process *process,
 		       const struct binary_request *request, uint64_t offset, uint64_t born_ns,
 		       bool *ret_replaced)
@@ -184,13 +175,9 @@ static int add_mapping(struct process_table *table, struct process *process,
 
 	if (r < 0)
 		return r;
-	if (mapping.kind == MAPPING_JIT) {
-		process_jit_notice(&process->jit, &table->jit_host, process->tgid,
-				   process->begin_ns, MAX(born_ns, process->read_ns));
-		if (table->jit_mapped)
-			table->jit_mapped(table->jit_context, process->tgid, mapping.start,
-					  mapping.end);
-	}
+	notice_jit(table, process, request, mapping.kind, MAX(born_ns, process->read_ns));
+	if (mapping.kind == MAPPING_JIT && table->jit_mapped)
+		table->jit_mapped(table->jit_context, process->tgid, mapping.start, mapping.end);
 	return mappings_add(&process->mappings, &mapping, ret_replaced);
 }
 
@@ -233,7 +220,7 @@ static int read_mappings(struct process_table *table, struct process *process, u
 static int read_new(struct process_table *table, pid_t tgid, const struct process_birth *birth,
 		    uint64_t now_ns, struct process **ret)
 {
-	const struct process *older = find_newest(table, tgid);
+	const struct process *older = process_find_newest(table, tgid);
 	uint64_t begin_ns = birth->start_ns > birth->slack_ns ? birth->start_ns - birth->slack_ns :
 								0;
 	struct process *process;
@@ -265,7 +252,7 @@ static bool is_reused(const struct process *process, const struct process_birth 
 
 static int scan_process(struct process_table *table, pid_t tgid, uint64_t now_ns, bool is_listing)
 {
-	struct process *process = find_newest(table, tgid);
+	struct process *process = process_find_newest(table, tgid);
 	struct process_birth birth;
 	int r = process_read_birth(table->proc_root, tgid, &birth);
 
@@ -308,7 +295,7 @@ int process_table_scan(struct process_table *table, struct errmsg *err)
 /* The image that had begun by @time_ns, whatever it has become; NULL: none had. */
 static struct process *find_begun(const struct process_table *table, pid_t tgid, uint64_t time_ns)
 {
-	struct process *process = find_newest(table, tgid);
+	struct process *process = process_find_newest(table, tgid);
 
 	while (process && process->begin_ns > time_ns)
 		process = process->older;
@@ -347,7 +334,7 @@ static int learn_begin(struct process_table *table, struct process *process, uin
 
 int process_on_fork(struct process_table *table, pid_t tgid, pid_t parent_tgid, uint64_t time_ns)
 {
-	struct process *process = find_newest(table, tgid), *parent;
+	struct process *process = process_find_newest(table, tgid), *parent;
 
 	if (tgid == parent_tgid)
 		return 0;
@@ -360,7 +347,7 @@ int process_on_fork(struct process_table *table, pid_t tgid, pid_t parent_tgid, 
 
 int process_on_exec(struct process_table *table, pid_t tgid, uint64_t time_ns)
 {
-	struct process *process = find_newest(table, tgid);
+	struct process *process = process_find_newest(table, tgid);
 	int r;
 
 	if (was_seen(process, time_ns))
@@ -393,12 +380,12 @@ static int find_mapper(struct process_table *table, pid_t tgid, uint64_t time_ns
 	struct process *process = find_begun(table, tgid, time_ns);
 
 	if (!process)
-		process = find_newest(table, tgid);
+		process = process_find_newest(table, tgid);
 	if (!process)
 		process = process_find(table, tgid, time_ns);
 	if (!process)
 		return add_image(table, tgid, 0, false, table->empty, ret);
-	if (process == find_newest(table, tgid) && process->end_ns < time_ns)
+	if (process == process_find_newest(table, tgid) && process->end_ns < time_ns)
 		process->end_ns = ALIVE; /* it had not ended: only its leader had */
 	*ret = process;
 	return 0;
@@ -453,7 +440,7 @@ static struct process *find_in_proc(struct process_table *table, pid_t tgid, uin
 
 struct process *process_find(struct process_table *table, pid_t tgid, uint64_t time_ns)
 {
-	struct process *newest = find_newest(table, tgid), *process;
+	struct process *newest = process_find_newest(table, tgid), *process;
 
 	if (!newest)
 		return find_in_proc(table, tgid, time_ns, NULL);
@@ -489,77 +476,13 @@ void process_table_trim(struct process_table *table, uint64_t before_ns)
 	while (process) {
 		struct process *next = TAILQ_NEXT(process, all);
 
-		if (process->end_ns < before_ns)
+		if (process->end_ns < before_ns) {
 			remove_image(table, process);
-		else
+		} else {
 			mappings_trim(process->mappings, before_ns);
+			process_jit_trim(process->jit, before_ns);
+		}
 		process = next;
 	}
 	check_some(table, before_ns);
-}
-
-uint64_t process_id(const struct process *process)
-{
-	return process->id;
-}
-
-pid_t process_tgid(const struct process *process)
-{
-	return process->tgid;
-}
-
-struct process *process_before_exec(const struct process *process, uint64_t time_ns)
-{
-	return process->is_exec && time_ns < process->begin_ns + EXEC_NS ? process->older : NULL;
-}
-
-const struct mappings *process_mappings(const struct process *process)
-{
-	return process->mappings;
-}
-
-const struct perfmap *process_perfmap(struct process_table *table, struct process *process,
-				      uint64_t now_ns)
-{
-	bool may_open = process->end_ns == ALIVE && find_newest(table, process->tgid) == process;
-
-	return process_jit_update(&process->jit, &table->jit_host, may_open ? process->tgid : 0,
-				  process->begin_ns, now_ns);
-}
-
-const struct process *process_of_id(const struct process_table *table, uint64_t id)
-{
-	const struct process *process;
-
-	for (process = TAILQ_FIRST(&table->all); process; process = TAILQ_NEXT(process, all)) {
-		if (process->id == id)
-			return process;
-	}
-	return NULL;
-}
-
-size_t process_table_cnt(const struct process_table *table)
-{
-	return table->image_cnt;
-}
-
-uint64_t process_table_perfmap_skipped(const struct process_table *table)
-{
-	const struct process *process;
-	uint64_t lines = 0;
-
-	for (process = TAILQ_FIRST(&table->all); process; process = TAILQ_NEXT(process, all))
-		lines += process_jit_skipped(process->jit);
-	return lines;
-}
-
-size_t process_table_bytes(const struct process_table *table)
-{
-	size_t bytes = sizeof(*table) + hashmap_bytes(&table->newest) + table->text.capacity;
-	const struct process *process;
-
-	for (process = TAILQ_FIRST(&table->all); process; process = TAILQ_NEXT(process, all))
-		bytes += sizeof(*process) + mappings_bytes(process->mappings) +
-			 process_jit_bytes(process->jit);
-	return bytes;
 }

@@ -111,8 +111,36 @@ const struct mappings *process_mappings(const struct process *process);
 const struct perfmap *process_perfmap(struct process_table *table, struct process *process,
 				      uint64_t now_ns);
 
+/* What is known of code made at run time. */
+struct jit_frame {
+	const char *name;	/* as the runtime wrote it: see jit_name.h; never "" */
+	uint64_t address, size; /* of its code */
+	const char *filename; /* of the line; NULL = unknown: then the name's own, if it has one */
+	uint32_t line;	      /* that executes, of inlined code where it is inlined; 0 = unknown */
+};
+
+/**
+ * process_jit_find - the code made at run time that was at @address at @time_ns
+ * @now_ns: its files are looked at no more than once per 50 ms
+ *
+ * By its jitdump, else by its perf-map, which has no times: the newest name of the address.
+ * False: neither knows.  @ret is valid until the next call for the process, or a trim.
+ */
+bool process_jit_find(struct process_table *table, struct process *process, uint64_t address,
+		      uint64_t time_ns, uint64_t now_ns, struct jit_frame *ret);
+
+enum jit_source {
+	JIT_SOURCE_NONE,
+	JIT_SOURCE_PERFMAP,
+	JIT_SOURCE_JITDUMP, /* perhaps a perf-map as well */
+};
+
+/** process_jit_source - what has given names of JIT code so far */
+enum jit_source process_jit_source(const struct process *process);
+
 size_t process_table_cnt(const struct process_table *table);
-uint64_t process_table_perfmap_skipped(const struct process_table *table); /* lines */
+/* lines of perf-maps and records of jitdumps */
+uint64_t process_table_perfmap_skipped(const struct process_table *table);
 size_t process_table_bytes(const struct process_table *table);
 
 #endif

@@ -59,7 +59,7 @@ void symbol_cache_release(struct symbol_cache_entry *entry);
  * Errors: -errno; nothing is left behind then.
  */
 int symbol_cache_put(struct symbol_cache *cache, enum symbol_cache_kind kind,
-		     const struct elf_build_id *build_id, uint64_t stamp,
-		     const struct iovec *parts, int part_cnt);
+		     const struct elf_build_id *build_id, uint64_t stamp, const struct iovec *parts,
+		     int part_cnt);
 
 #endif

@@ -57,9 +57,15 @@ static enum runtime runtime_of(const struct process *process)
 static void source_of_jit(const struct symbolizer *symbolizer, const struct location *location,
 			  struct symbolizer_source *ret)
 {
+	static const char *const names[] = {
+		[JIT_SOURCE_NONE] = "none",
+		[JIT_SOURCE_PERFMAP] = "perf-map",
+		[JIT_SOURCE_JITDUMP] = "jitdump",
+	};
 	const struct process *process = process_of_id(symbolizer->processes, location->owner);
+	enum jit_source source = process ? process_jit_source(process) : JIT_SOURCE_NONE;
 
-	set(ret, location->named ? "perf-map" : "none", !location->named);
+	set(ret, names[source], source == JIT_SOURCE_NONE);
 	if (process)
 		ret->runtime = runtime_of(process);
 }

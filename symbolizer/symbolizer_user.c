@@ -20,7 +20,6 @@
 #include "symbolizer/binary.h"
 #include "symbolizer/jit_name.h"
 #include "symbolizer/mappings.h"
-#include "symbolizer/perfmap.h"
 #include "symbolizer/process.h"
 #include "symbolizer/symbolizer_private.h"
 
@@ -180,11 +179,10 @@ static const struct location *resolve_foreign_vdso(struct symbolizer *symbolizer
 
 /* ---- JIT ---- */
 
-/* The location of JIT code that a perf-map names; NULL in *@ret: none does. False: no memory. */
-static bool resolve_perfmap(struct symbolizer *symbolizer, struct process *process,
-			    uint64_t address, const struct location **ret)
+/* The location of JIT code that its runtime names; NULL in *@ret: none does. False: no memory. */
+static bool resolve_named_jit(struct symbolizer *symbolizer, struct process *process,
+			      uint64_t address, uint64_t time_ns, const struct location **ret)
 {
-	const struct perfmap *map = process_perfmap(symbolizer->processes, process, monotonic_ns());
 	struct location_key key = { .owner = process_id(process),
 				    .address = address,
 				    .kind = LOCATION_JIT };
@@ -194,28 +192,32 @@ static bool resolve_perfmap(struct symbolizer *symbolizer, struct process *proce
 					.texts = &text,
 					.text_cnt = 1,
 					.mapping = &jit_mapping };
-	struct perfmap_symbol symbol;
+	struct jit_frame frame;
 	struct jit_name name;
 
 	*ret = NULL;
-	if (!map || !perfmap_find(map, address, &symbol) || !symbol.name[0])
+	if (!process_jit_find(symbolizer->processes, process, address, time_ns, monotonic_ns(),
+			      &frame))
 		return true;
-	key.name = hash_bytes(symbol.name, strlen(symbol.name));
-	jit_name_split(symbol.name, &name);
-	text.name = symbol.name;
+	key.name = hash_bytes(frame.name, strlen(frame.name));
+	key.variant = frame.line;
+	jit_name_split(frame.name, &name);
+	text.name = frame.name;
 	text.function = name.function;
-	text.filename = name.filename;
-	text.line = text.start_line = name.start_line;
+	text.filename = frame.filename ? frame.filename : name.filename;
+	/* A perf-map knows where the function begins, not where it is. */
+	text.line = frame.line ? frame.line : name.start_line;
+	text.start_line = name.start_line;
 	*ret = symbolizer_location(symbolizer, &key, &draft);
 	return *ret;
 }
 
 static const struct location *resolve_jit(struct symbolizer *symbolizer, struct process *process,
-					  uint64_t address, bool is_mapped)
+					  uint64_t address, uint64_t time_ns, bool is_mapped)
 {
 	const struct location *location;
 
-	if (!resolve_perfmap(symbolizer, process, address, &location))
+	if (!resolve_named_jit(symbolizer, process, address, time_ns, &location))
 		return NULL;
 	if (location)
 		return location;
@@ -244,7 +246,7 @@ const struct location *symbolizer_user(struct symbolizer *symbolizer, struct pro
 		process = mapping ? before : process;
 	}
 	if (!mapping)
-		return resolve_jit(symbolizer, process, address, false);
+		return resolve_jit(symbolizer, process, address, time_ns, false);
 	offset = address - mapping->start + mapping->offset;
 	switch (mapping->kind) {
 	case MAPPING_FILE:
@@ -254,7 +256,7 @@ const struct location *symbolizer_user(struct symbolizer *symbolizer, struct pro
 			return resolve_file(symbolizer, LOCATION_VDSO, mapping->binary, offset);
 		return resolve_foreign_vdso(symbolizer, offset);
 	case MAPPING_JIT:
-		return resolve_jit(symbolizer, process, address, true);
+		return resolve_jit(symbolizer, process, address, time_ns, true);
 	case MAPPING_VSYSCALL:
 		break; /* its address is fixed: done above */
 	}

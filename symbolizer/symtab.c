@@ -47,7 +47,8 @@ const struct symtab_row *symtab_row_at(const struct symtab *table, uint32_t offs
 	for (; i >= stop; i--) {
 		const struct symtab_row *row = &table->rows[i];
 
-		if (offset - row->offset < row->size)
+		/* Borrowed rows need not be in order: one before may start behind. */
+		if (offset >= row->offset && offset - row->offset < row->size)
 			return row;
 		if (!(row->bits & ROW_NESTED))
 			break;

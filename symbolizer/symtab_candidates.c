@@ -16,6 +16,7 @@
 
 #define RADIX_BITS 11
 #define RADIX_CNT (1u << RADIX_BITS)
+#define RADIX_DIGITS 3 /* of 32 bits */
 #define PAGE 4096u
 
 /* ---- what there is to read ---- */
@@ -167,38 +168,44 @@ static uint32_t key_of(const struct symtab_candidate *candidate, size_t field)
 	return key;
 }
 
-/* One digit; false when all have the same and @to is unchanged. */
-static bool radix_pass(const struct symtab_candidate *from, struct symtab_candidate *to, size_t cnt,
-		       size_t field, unsigned int shift)
+/* Moves all to their place by one digit; @counts says how many have each. */
+static void radix_pass(const struct symtab_candidate *from, struct symtab_candidate *to, size_t cnt,
+		       size_t field, unsigned int shift, const uint32_t *counts)
 {
-	size_t starts[RADIX_CNT] = {}, i, sum = 0;
+	uint32_t starts[RADIX_CNT], sum = 0;
+	size_t i;
 
-	for (i = 0; i < cnt; i++)
-		starts[key_of(&from[i], field) >> shift & (RADIX_CNT - 1)]++;
-	if (starts[key_of(&from[0], field) >> shift & (RADIX_CNT - 1)] == cnt)
-		return false;
 	for (i = 0; i < RADIX_CNT; i++) {
-		size_t n = starts[i];
-
 		starts[i] = sum;
-		sum += n;
+		sum += counts[i];
 	}
 	for (i = 0; i < cnt; i++)
 		to[starts[key_of(&from[i], field) >> shift & (RADIX_CNT - 1)]++] = from[i];
-	return true;
 }
 
 /* Stable; from bit @shift of the field upwards.  *scratch has as much room, and is swapped. */
 static void sort_by(struct symtab_load *load, struct symtab_candidate **scratch, size_t field,
 		    unsigned int shift)
 {
-	for (; load->cnt > 1 && shift < 32; shift += RADIX_BITS) {
-		struct symtab_candidate *from = load->candidates;
+	uint32_t counts[RADIX_DIGITS][RADIX_CNT] = {}; /* no order changes them */
+	unsigned int digit;
+	size_t i;
 
-		if (radix_pass(from, *scratch, load->cnt, field, shift)) {
-			load->candidates = *scratch;
-			*scratch = from;
-		}
+	for (i = 0; i < load->cnt; i++) {
+		uint64_t key = key_of(&load->candidates[i], field) >> shift;
+
+		for (digit = 0; digit < RADIX_DIGITS; digit++)
+			counts[digit][key >> digit * RADIX_BITS & (RADIX_CNT - 1)]++;
+	}
+	for (digit = 0; digit < RADIX_DIGITS && load->cnt; digit++, shift += RADIX_BITS) {
+		struct symtab_candidate *from = load->candidates;
+		uint32_t first = shift < 32 ? key_of(from, field) >> shift & (RADIX_CNT - 1) : 0;
+
+		if (counts[digit][first] == load->cnt)
+			continue; /* all are the same here */
+		radix_pass(from, *scratch, load->cnt, field, shift, counts[digit]);
+		load->candidates = *scratch;
+		*scratch = from;
 	}
 }
 

@@ -36,6 +36,36 @@ static void look_up(const struct elf_file *elf, const struct symtab *table)
 	symtab_find(table, UINT64_MAX, &symbol);
 }
 
+/* The file as its own debug file, and the table as bytes: the same answers. */
+static void look_up_again(struct elf_file *elf, const struct symtab *table)
+{
+	struct elf_file *files[] = { elf, elf };
+	struct iovec parts[SYMTAB_PARTS];
+	struct symtab *other;
+	char *bytes, *at;
+	int i;
+
+	if (symtab_load(files, 2, &other))
+		abort();
+	if (symtab_cnt(other) < symtab_cnt(table) && !symtab_dropped(other))
+		abort();
+	look_up(elf, other);
+	symtab_parts(other, parts);
+	bytes = at = malloc(parts[0].iov_len + parts[1].iov_len + parts[2].iov_len);
+	if (!bytes)
+		abort();
+	for (i = 0; i < SYMTAB_PARTS; i++) {
+		memcpy(at, parts[i].iov_base, parts[i].iov_len);
+		at += parts[i].iov_len;
+	}
+	symtab_free(other);
+	if (symtab_from_bytes(bytes, (size_t)(at - bytes), &other))
+		abort();
+	look_up(elf, other);
+	symtab_free(other);
+	free(bytes);
+}
+
 /* Number of symbols, or the error of opening. */
 static long exercise(int fd, const uint8_t *data, size_t size)
 {
@@ -51,6 +81,7 @@ static long exercise(int fd, const uint8_t *data, size_t size)
 	if (symtab_load(&elf, 1, &table))
 		abort();
 	look_up(elf, table);
+	look_up_again(elf, table);
 	ret = (long)symtab_cnt(table);
 	symtab_free(table);
 	elf_file_close(elf);

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IMAGE_MAX 32768
-#define TEXT_OFFSET 0x1000u
-#define DATA_OFFSET 0x2000u
+#define IMAGE_MAX 16384
+#define TEXT_OFFSET 0x180u
+#define DATA_OFFSET 0x300u
 #define DATA 0x500000u /* its address */
 #define FUNCTIONS 3
 #define NONE UINT32_MAX

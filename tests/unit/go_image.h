@@ -25,7 +25,7 @@
 
 #define GO_TEXT 0x401000u
 #define GO_TEXT_BYTES 0x140u
-#define GO_LONG 5000u
+#define GO_LONG 2500u
 
 struct go_image_options {
 	bool old;		   /* the layouts of Go 1.18 and 1.19 */

@@ -321,7 +321,7 @@ static void test_a_file_cut_anywhere_does_no_harm(void **state)
 		size_t size, whole = 0;
 		uint8_t *bytes = go_image(&forms[i], &size);
 
-		for (cut = 0; cut <= size; cut += cut < 0x2000 ? 64 : 1) {
+		for (cut = 0; cut <= size; cut++) {
 			uint8_t *copy = malloc(cut + !cut);
 
 			assert_non_null(copy);
@@ -345,9 +345,6 @@ static void test_a_flipped_byte_does_no_harm(void **state)
 		uint8_t *bytes = go_image(&forms[i], &size);
 
 		for (at = 0; at < size; at++) {
-			/* Most of the file is the padding of its pages. */
-			if (at >= 0x200 && at < 0x2000)
-				continue;
 			for (k = 0; k < ARRAY_SIZE(flips); k++) {
 				bytes[at] ^= flips[k];
 				survived += exercise(bytes, size) > 0;
