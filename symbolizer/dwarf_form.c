@@ -10,6 +10,7 @@
 
 #include "profiler/base/strbuf.h"
 #include "symbolizer/dwarf_constants.h"
+#include "symbolizer/dwarf_form.h"
 #include "symbolizer/dwarf_private.h"
 
 int dwarf_form_bytes(const struct dwarf_encoding *encoding, uint64_t form)

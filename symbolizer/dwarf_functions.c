@@ -21,6 +21,7 @@
 #include "profiler/base/cleanup.h"
 #include "symbolizer/dwarf_ranges.h"
 #include "symbolizer/dwarf_walk.h"
+#include "symbolizer/dwarf_form.h"
 
 struct build {
 	struct dwarf_functions functions;

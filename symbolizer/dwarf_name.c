@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "symbolizer/dwarf_constants.h"
+#include "symbolizer/dwarf_form.h"
 
 #define CHAIN_MAX 16 /* honest chains have at most three entries */
 

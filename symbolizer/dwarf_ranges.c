@@ -15,6 +15,7 @@
 #include <errno.h>
 
 #include "symbolizer/dwarf_constants.h"
+#include "symbolizer/dwarf_form.h"
 
 #define ITEM_BYTES 32 /* an item of honest length is whole in so many */
 #define BUDGET_MIN 65536

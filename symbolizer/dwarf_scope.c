@@ -14,6 +14,7 @@
 #include "symbolizer/dwarf_constants.h"
 #include "symbolizer/dwarf_tables.h"
 #include "symbolizer/dwarf_walk.h"
+#include "symbolizer/dwarf_form.h"
 
 #define SCOPES_MAX (4u << 20) /* of a unit; the rest is left out */
 #define NO_SCOPE UINT32_MAX

@@ -18,6 +18,7 @@
 #include "profiler/base/cleanup.h"
 #include "symbolizer/dwarf_constants.h"
 #include "symbolizer/dwarf_tables.h"
+#include "symbolizer/dwarf_form.h"
 
 #define PATH_BYTES_MAX 4096
 #define UNITS_LOOKED_AT_MAX 65536 /* of one .dwo, most of them of types */

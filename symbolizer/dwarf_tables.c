@@ -12,6 +12,7 @@
 #include "profiler/base/cleanup.h"
 #include "symbolizer/dwarf_line.h"
 #include "symbolizer/dwarf_split.h"
+#include "symbolizer/dwarf_form.h"
 
 #define PATH_BYTES_MAX 4096
 

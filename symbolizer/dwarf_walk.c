@@ -12,6 +12,7 @@
 
 #include "profiler/base/cleanup.h"
 #include "symbolizer/dwarf_constants.h"
+#include "symbolizer/dwarf_form.h"
 
 static bool is_c(uint64_t language)
 {

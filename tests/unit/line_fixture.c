@@ -19,24 +19,24 @@ struct program program_of(unsigned int version)
 	};
 }
 
-void put(struct program *program, uint64_t value, unsigned int bytes)
+void line_put(struct program *program, uint64_t value, unsigned int bytes)
 {
 	memcpy(program->bytes + program->len, &value, bytes);
 	program->len += bytes;
 }
 
-void put_uleb(struct program *program, uint64_t value)
+void line_put_uleb(struct program *program, uint64_t value)
 {
 	for (; value > 0x7f; value >>= 7)
-		put(program, 0x80 | (value & 0x7f), 1);
-	put(program, value, 1);
+		line_put(program, 0x80 | (value & 0x7f), 1);
+	line_put(program, value, 1);
 }
 
-void put_sleb(struct program *program, int64_t value)
+void line_put_sleb(struct program *program, int64_t value)
 {
 	for (; value < -0x40 || value > 0x3f; value >>= 7)
-		put(program, 0x80 | (value & 0x7f), 1);
-	put(program, value & 0x7f, 1);
+		line_put(program, 0x80 | (value & 0x7f), 1);
+	line_put(program, value & 0x7f, 1);
 }
 
 void put_string(struct program *program, const char *text)
@@ -51,46 +51,46 @@ void program_begin(struct program *program)
 	unsigned int i;
 
 	if (program->offset_bytes == 8)
-		put(program, 0xffffffff, 4);
-	put(program, 0, program->offset_bytes);
-	put(program, program->version, 2);
+		line_put(program, 0xffffffff, 4);
+	line_put(program, 0, program->offset_bytes);
+	line_put(program, program->version, 2);
 	if (program->version >= 5) {
-		put(program, 8, 1);
-		put(program, 0, 1);
+		line_put(program, 8, 1);
+		line_put(program, 0, 1);
 	}
 	program->header_length_at = program->len;
-	put(program, 0, program->offset_bytes);
-	put(program, program->min_instruction, 1);
+	line_put(program, 0, program->offset_bytes);
+	line_put(program, program->min_instruction, 1);
 	if (program->version >= 4)
-		put(program, program->max_operations, 1);
-	put(program, 1, 1);
-	put(program, (uint8_t)program->line_base, 1);
-	put(program, program->line_range, 1);
-	put(program, program->opcode_base, 1);
+		line_put(program, program->max_operations, 1);
+	line_put(program, 1, 1);
+	line_put(program, (uint8_t)program->line_base, 1);
+	line_put(program, program->line_range, 1);
+	line_put(program, program->opcode_base, 1);
 	for (i = 1; i < program->opcode_base; i++)
-		put(program, i < sizeof(operands) ? operands[i] : program->unknown_operands, 1);
+		line_put(program, i < sizeof(operands) ? operands[i] : program->unknown_operands, 1);
 }
 
 static void put_new_tables(struct program *program)
 {
-	put(program, 1, 1); /* a directory is a path, a string */
-	put_uleb(program, 1);
-	put_uleb(program, 0x08);
-	put_uleb(program, 2);
+	line_put(program, 1, 1); /* a directory is a path, a string */
+	line_put_uleb(program, 1);
+	line_put_uleb(program, 0x08);
+	line_put_uleb(program, 2);
 	put_string(program, "/work");
 	put_string(program, "inc");
-	put(program, 2, 1); /* a file is a path and the directory's number, of one byte */
-	put_uleb(program, 1);
-	put_uleb(program, 0x08);
-	put_uleb(program, 2);
-	put_uleb(program, 0x0b);
-	put_uleb(program, 3);
+	line_put(program, 2, 1); /* a file is a path and the directory's number, of one byte */
+	line_put_uleb(program, 1);
+	line_put_uleb(program, 0x08);
+	line_put_uleb(program, 2);
+	line_put_uleb(program, 0x0b);
+	line_put_uleb(program, 3);
 	put_string(program, "a.c");
-	put(program, 0, 1);
+	line_put(program, 0, 1);
 	put_string(program, "a.c");
-	put(program, 0, 1);
+	line_put(program, 0, 1);
 	put_string(program, "b.h");
-	put(program, 1, 1);
+	line_put(program, 1, 1);
 }
 
 void program_tables(struct program *program)
@@ -100,12 +100,12 @@ void program_tables(struct program *program)
 		return;
 	}
 	put_string(program, "inc");
-	put(program, 0, 1);
+	line_put(program, 0, 1);
 	put_string(program, "a.c");
-	put(program, 0, 3);
+	line_put(program, 0, 3);
 	put_string(program, "b.h");
-	put(program, 1, 3);
-	put(program, 0, 1);
+	line_put(program, 1, 3);
+	line_put(program, 0, 1);
 }
 
 static void patch(struct program *program, size_t at, uint64_t value)
@@ -131,28 +131,28 @@ struct program program_new(unsigned int version)
 
 void put_address(struct program *program, uint64_t address)
 {
-	put(program, 0, 1);
-	put_uleb(program, 9);
-	put(program, 2, 1);
-	put(program, address, 8);
+	line_put(program, 0, 1);
+	line_put_uleb(program, 9);
+	line_put(program, 2, 1);
+	line_put(program, address, 8);
 }
 
 void put_end(struct program *program)
 {
-	put(program, 0x010100, 3);
+	line_put(program, 0x010100, 3);
 }
 
 void put_row(struct program *program, uint64_t address, unsigned int file, unsigned int line)
 {
 	put_address(program, address);
-	put(program, SET_FILE, 1);
-	put_uleb(program, file);
+	line_put(program, SET_FILE, 1);
+	line_put_uleb(program, file);
 	/* The line is 1 before, and after. */
-	put(program, ADVANCE_LINE, 1);
-	put_sleb(program, (int64_t)line - 1);
-	put(program, COPY, 1);
-	put(program, ADVANCE_LINE, 1);
-	put_sleb(program, 1 - (int64_t)line);
+	line_put(program, ADVANCE_LINE, 1);
+	line_put_sleb(program, (int64_t)line - 1);
+	line_put(program, COPY, 1);
+	line_put(program, ADVANCE_LINE, 1);
+	line_put_sleb(program, 1 - (int64_t)line);
 }
 
 struct dwarf_line_source program_source(struct program *program, struct section *section)

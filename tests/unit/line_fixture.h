@@ -42,9 +42,9 @@ struct program {
 /** program_of - the usual parameters; change them before program_begin() */
 struct program program_of(unsigned int version);
 
-void put(struct program *program, uint64_t value, unsigned int bytes);
-void put_uleb(struct program *program, uint64_t value);
-void put_sleb(struct program *program, int64_t value);
+void line_put(struct program *program, uint64_t value, unsigned int bytes);
+void line_put_uleb(struct program *program, uint64_t value);
+void line_put_sleb(struct program *program, int64_t value);
 void put_string(struct program *program, const char *text);
 
 /** program_begin - the header up to its tables */

@@ -32,14 +32,14 @@ static void test_special_opcodes_advance_address_and_line(void **state)
 
 	(void)state;
 	put_address(&program, BASE);
-	put(&program, SPECIAL(0, 4), 1);  /* line 5 */
-	put(&program, SPECIAL(3, -5), 1); /* +3, line 0 */
-	put(&program, SPECIAL(1, 8), 1);  /* +4, line 8 */
-	put(&program, CONST_ADD_PC, 1);	  /* +21: 17, as opcode 255 */
-	put(&program, SPECIAL(2, 0), 1);  /* +23, the same line */
-	put(&program, SPECIAL(1, 1), 1);  /* +24, line 9 */
-	put(&program, ADVANCE_PC, 1);
-	put_uleb(&program, 300);
+	line_put(&program, SPECIAL(0, 4), 1);  /* line 5 */
+	line_put(&program, SPECIAL(3, -5), 1); /* +3, line 0 */
+	line_put(&program, SPECIAL(1, 8), 1);  /* +4, line 8 */
+	line_put(&program, CONST_ADD_PC, 1);	  /* +21: 17, as opcode 255 */
+	line_put(&program, SPECIAL(2, 0), 1);  /* +23, the same line */
+	line_put(&program, SPECIAL(1, 1), 1);  /* +24, line 9 */
+	line_put(&program, ADVANCE_PC, 1);
+	line_put_uleb(&program, 300);
 	put_end(&program);
 	lines = load(&program);
 	CHECK_AT(lines, BASE - 1, "-");
@@ -68,33 +68,33 @@ static void test_standard_opcodes_do_what_they_say(void **state)
 	program_tables(&program);
 	program_code(&program);
 	put_address(&program, BASE);
-	put(&program, ADVANCE_LINE, 1);
-	put_sleb(&program, 100000);
-	put(&program, SET_COLUMN, 1);
-	put_uleb(&program, 300);
-	put(&program, NEGATE_STMT, 1);
-	put(&program, SET_BASIC_BLOCK, 1);
-	put(&program, PROLOGUE_END, 1);
-	put(&program, EPILOGUE_BEGIN, 1);
-	put(&program, SET_ISA, 1);
-	put_uleb(&program, 3000000);
-	put(&program, COPY, 1); /* 100001 */
-	put(&program, ADVANCE_PC, 1);
-	put_uleb(&program, 200); /* instructions of 4 bytes */
-	put(&program, ADVANCE_LINE, 1);
-	put_sleb(&program, -99000);
-	put(&program, SET_FILE, 1);
-	put_uleb(&program, 2);
-	put(&program, COPY, 1);
-	put(&program, FIXED_ADVANCE_PC, 1);
-	put(&program, 0x1003, 2); /* bytes, whatever instructions have */
-	put(&program, SPECIAL(1, 1), 1);
+	line_put(&program, ADVANCE_LINE, 1);
+	line_put_sleb(&program, 100000);
+	line_put(&program, SET_COLUMN, 1);
+	line_put_uleb(&program, 300);
+	line_put(&program, NEGATE_STMT, 1);
+	line_put(&program, SET_BASIC_BLOCK, 1);
+	line_put(&program, PROLOGUE_END, 1);
+	line_put(&program, EPILOGUE_BEGIN, 1);
+	line_put(&program, SET_ISA, 1);
+	line_put_uleb(&program, 3000000);
+	line_put(&program, COPY, 1); /* 100001 */
+	line_put(&program, ADVANCE_PC, 1);
+	line_put_uleb(&program, 200); /* instructions of 4 bytes */
+	line_put(&program, ADVANCE_LINE, 1);
+	line_put_sleb(&program, -99000);
+	line_put(&program, SET_FILE, 1);
+	line_put_uleb(&program, 2);
+	line_put(&program, COPY, 1);
+	line_put(&program, FIXED_ADVANCE_PC, 1);
+	line_put(&program, 0x1003, 2); /* bytes, whatever instructions have */
+	line_put(&program, SPECIAL(1, 1), 1);
 	put_end(&program);
 	/* A sequence starts with fresh registers. */
 	put_address(&program, BASE + 0x10000);
-	put(&program, COPY, 1);
-	put(&program, SPECIAL(1, 1), 1);
-	put(&program, CONST_ADD_PC, 1);
+	line_put(&program, COPY, 1);
+	line_put(&program, SPECIAL(1, 1), 1);
+	line_put(&program, CONST_ADD_PC, 1);
 	put_end(&program);
 	lines = load(&program);
 	CHECK_AT(lines, BASE, "1:100001");
@@ -121,13 +121,13 @@ static void test_operations_of_an_instruction_share_its_address(void **state)
 	program_tables(&program);
 	program_code(&program);
 	put_address(&program, BASE);
-	put(&program, SPECIAL(0, 1), 1); /* operation 0: line 2 */
-	put(&program, SPECIAL(2, 1), 1); /* operation 2: line 3 */
-	put(&program, SPECIAL(2, 1), 1); /* operation 4: the second instruction, line 4 */
-	put(&program, ADVANCE_PC, 1);
-	put_uleb(&program, 5); /* operation 9: the fourth */
-	put(&program, SPECIAL(0, 1), 1);
-	put(&program, CONST_ADD_PC, 1); /* operation 26: the ninth */
+	line_put(&program, SPECIAL(0, 1), 1); /* operation 0: line 2 */
+	line_put(&program, SPECIAL(2, 1), 1); /* operation 2: line 3 */
+	line_put(&program, SPECIAL(2, 1), 1); /* operation 4: the second instruction, line 4 */
+	line_put(&program, ADVANCE_PC, 1);
+	line_put_uleb(&program, 5); /* operation 9: the fourth */
+	line_put(&program, SPECIAL(0, 1), 1);
+	line_put(&program, CONST_ADD_PC, 1); /* operation 26: the ninth */
 	put_end(&program);
 	lines = load(&program);
 	CHECK_AT(lines, BASE, "1:3");
@@ -152,21 +152,21 @@ static void test_unknown_opcodes_are_skipped(void **state)
 	program_tables(&program);
 	program_code(&program);
 	put_address(&program, BASE);
-	put(&program, 17, 1); /* with three operands */
-	put_uleb(&program, 1);
-	put_uleb(&program, 1ull << 40);
-	put_uleb(&program, 1);
-	put(&program, 0, 1); /* extended: a user's, 5 bytes */
-	put_uleb(&program, 5);
-	put(&program, 0x0101010180, 5);
-	put(&program, 0, 1); /* a discriminator */
-	put_uleb(&program, 3);
-	put(&program, 4, 1);
-	put_uleb(&program, 1000);
-	put(&program, 0, 2); /* extended, and empty */
-	put(&program, COPY, 1);
-	put(&program, 20 + 5 + 6 + 14 * 9, 1); /* special: 9 bytes, 6 lines */
-	put(&program, CONST_ADD_PC, 1);
+	line_put(&program, 17, 1); /* with three operands */
+	line_put_uleb(&program, 1);
+	line_put_uleb(&program, 1ull << 40);
+	line_put_uleb(&program, 1);
+	line_put(&program, 0, 1); /* extended: a user's, 5 bytes */
+	line_put_uleb(&program, 5);
+	line_put(&program, 0x0101010180, 5);
+	line_put(&program, 0, 1); /* a discriminator */
+	line_put_uleb(&program, 3);
+	line_put(&program, 4, 1);
+	line_put_uleb(&program, 1000);
+	line_put(&program, 0, 2); /* extended, and empty */
+	line_put(&program, COPY, 1);
+	line_put(&program, 20 + 5 + 6 + 14 * 9, 1); /* special: 9 bytes, 6 lines */
+	line_put(&program, CONST_ADD_PC, 1);
 	put_end(&program);
 	lines = load(&program);
 	CHECK_AT(lines, BASE + 8, "1:1");
@@ -187,10 +187,10 @@ static void test_opcodes_from_opcode_base_on_are_special(void **state)
 	program_tables(&program);
 	program_code(&program);
 	put_address(&program, BASE);
-	put(&program, COPY, 1);
-	put(&program, 12, 1); /* is no DW_LNS_set_isa: -3 lines */
-	put(&program, ADVANCE_PC, 1);
-	put_uleb(&program, 1);
+	line_put(&program, COPY, 1);
+	line_put(&program, 12, 1); /* is no DW_LNS_set_isa: -3 lines */
+	line_put(&program, ADVANCE_PC, 1);
+	line_put_uleb(&program, 1);
 	put_end(&program);
 	lines = load(&program);
 	CHECK_AT(lines, BASE, "1:4294967294");
@@ -209,10 +209,10 @@ static void test_a_line_range_of_zero_divides_nothing(void **state)
 	program_tables(&program);
 	program_code(&program);
 	put_address(&program, BASE);
-	put(&program, 200, 1);
-	put(&program, CONST_ADD_PC, 1);
-	put(&program, FIXED_ADVANCE_PC, 1);
-	put(&program, 1, 2);
+	line_put(&program, 200, 1);
+	line_put(&program, CONST_ADD_PC, 1);
+	line_put(&program, FIXED_ADVANCE_PC, 1);
+	line_put(&program, 1, 2);
 	put_end(&program);
 	lines = load(&program);
 	CHECK_AT(lines, BASE, "1:4");
@@ -255,10 +255,10 @@ static void test_rows_of_one_line_take_the_room_of_one(void **state)
 	put_address(&one, BASE + 1000);
 	put_end(&one);
 	put_row(&many, BASE, 1, 10);
-	put(&many, ADVANCE_LINE, 1);
-	put_sleb(&many, 9);
+	line_put(&many, ADVANCE_LINE, 1);
+	line_put_sleb(&many, 9);
 	for (i = 0; i < 500; i++)
-		put(&many, SPECIAL(1, 0), 1);
+		line_put(&many, SPECIAL(1, 0), 1);
 	put_address(&many, BASE + 1000);
 	put_end(&many);
 	left = load(&one);
@@ -372,13 +372,13 @@ static void test_sequences_of_code_thrown_away_are_left_out(void **state)
 
 		put_sequence(&program, BASE, BASE + 0x10, 10);
 		put_address(&program, dead[i]);
-		put(&program, SPECIAL(0, 1), 1);
-		put(&program, SPECIAL(1, 1), 1);
-		put(&program, ADVANCE_PC, 1); /* reaches over all that lives */
-		put_uleb(&program, 2 * BASE);
-		put(&program, COPY, 1);
-		put(&program, ADVANCE_PC, 1);
-		put_uleb(&program, 2 * BASE);
+		line_put(&program, SPECIAL(0, 1), 1);
+		line_put(&program, SPECIAL(1, 1), 1);
+		line_put(&program, ADVANCE_PC, 1); /* reaches over all that lives */
+		line_put_uleb(&program, 2 * BASE);
+		line_put(&program, COPY, 1);
+		line_put(&program, ADVANCE_PC, 1);
+		line_put_uleb(&program, 2 * BASE);
 		put_end(&program);
 		put_sequence(&program, BASE + 0x20, BASE + 0x30, 20);
 		lines = load(&program);

@@ -81,14 +81,14 @@ static struct program old_program(void)
 	program_begin(&program);
 	for (i = 0; i < ARRAY_SIZE(directories); i++)
 		put_string(&program, directories[i]);
-	put(&program, 0, 1);
+	line_put(&program, 0, 1);
 	for (i = 0; i < ARRAY_SIZE(files); i++) {
 		put_string(&program, files[i].name);
-		put_uleb(&program, files[i].directory);
-		put_uleb(&program, 12345); /* time */
-		put_uleb(&program, 1ull << 33);
+		line_put_uleb(&program, files[i].directory);
+		line_put_uleb(&program, 12345); /* time */
+		line_put_uleb(&program, 1ull << 33);
 	}
-	put(&program, 0, 1);
+	line_put(&program, 0, 1);
 	program_code(&program);
 	return program;
 }
@@ -137,20 +137,20 @@ static void test_files_defined_by_the_program_are_appended(void **state)
 
 	(void)state;
 	put_address(&program, BASE);
-	put(&program, 0, 1);
-	put_uleb(&program, 10);
-	put(&program, 3, 1);
+	line_put(&program, 0, 1);
+	line_put_uleb(&program, 10);
+	line_put(&program, 3, 1);
 	put_string(&program, "new.h");
-	put(&program, 2, 1);
-	put(&program, 0, 2);
-	put(&program, 0, 1); /* one without an end */
-	put_uleb(&program, 3);
-	put(&program, 3, 1);
-	put(&program, 'x', 1);
-	put(&program, 'x', 1);
-	put(&program, 4, 1); /* set_file */
-	put_uleb(&program, 9);
-	put(&program, COPY, 1);
+	line_put(&program, 2, 1);
+	line_put(&program, 0, 2);
+	line_put(&program, 0, 1); /* one without an end */
+	line_put_uleb(&program, 3);
+	line_put(&program, 3, 1);
+	line_put(&program, 'x', 1);
+	line_put(&program, 'x', 1);
+	line_put(&program, 4, 1); /* set_file */
+	line_put_uleb(&program, 9);
+	line_put(&program, COPY, 1);
 	put_address(&program, BASE + 1);
 	put_end(&program);
 	lines = load(&program);
@@ -204,21 +204,21 @@ static struct program program_in(const char *first)
 	struct program program = program_of(5);
 
 	program_begin(&program);
-	put(&program, 1, 1);
-	put_uleb(&program, PATH);
-	put_uleb(&program, STRING);
-	put_uleb(&program, 2);
+	line_put(&program, 1, 1);
+	line_put_uleb(&program, PATH);
+	line_put_uleb(&program, STRING);
+	line_put_uleb(&program, 2);
 	put_string(&program, first);
 	put_string(&program, "sub");
-	put(&program, 2, 1);
-	put_uleb(&program, DIRECTORY);
-	put_uleb(&program, UDATA);
-	put_uleb(&program, PATH);
-	put_uleb(&program, STRING);
-	put_uleb(&program, 2);
-	put_uleb(&program, 0);
+	line_put(&program, 2, 1);
+	line_put_uleb(&program, DIRECTORY);
+	line_put_uleb(&program, UDATA);
+	line_put_uleb(&program, PATH);
+	line_put_uleb(&program, STRING);
+	line_put_uleb(&program, 2);
+	line_put_uleb(&program, 0);
 	put_string(&program, "a.c");
-	put_uleb(&program, 1);
+	line_put_uleb(&program, 1);
 	put_string(&program, "b.c");
 	program_code(&program);
 	return program;
@@ -291,13 +291,13 @@ static struct program program_with(uint64_t form, uint64_t value, unsigned int b
 	unsigned int i;
 
 	program_begin(&program);
-	put(&program, 0, 2);
-	put(&program, 1, 1);
-	put_uleb(&program, PATH);
-	put_uleb(&program, form);
-	put_uleb(&program, 2);
+	line_put(&program, 0, 2);
+	line_put(&program, 1, 1);
+	line_put_uleb(&program, PATH);
+	line_put_uleb(&program, form);
+	line_put_uleb(&program, 2);
 	for (i = 0; i < 2; i++)
-		put(&program, value, bytes);
+		line_put(&program, value, bytes);
 	program_code(&program);
 	put_row(&program, BASE, 1, 7);
 	put_address(&program, BASE + 4);
@@ -393,22 +393,22 @@ static void test_what_is_no_name_is_skipped_in_every_form(void **state)
 		struct dwarf_lines *lines;
 
 		program_begin(&program);
-		put(&program, 0, 2);
-		put(&program, 4, 1);
-		put_uleb(&program, SOURCE_OF_LLVM);
-		put_uleb(&program, others[i].form);
-		put_uleb(&program, MD5);
-		put_uleb(&program, DATA16);
-		put_uleb(&program, PATH);
-		put_uleb(&program, STRING);
-		put_uleb(&program, 99);
-		put_uleb(&program, others[i].form);
-		put_uleb(&program, 1);
-		put(&program, others[i].value, others[i].bytes);
-		put(&program, UINT64_MAX, 8);
-		put(&program, UINT64_MAX, 8);
+		line_put(&program, 0, 2);
+		line_put(&program, 4, 1);
+		line_put_uleb(&program, SOURCE_OF_LLVM);
+		line_put_uleb(&program, others[i].form);
+		line_put_uleb(&program, MD5);
+		line_put_uleb(&program, DATA16);
+		line_put_uleb(&program, PATH);
+		line_put_uleb(&program, STRING);
+		line_put_uleb(&program, 99);
+		line_put_uleb(&program, others[i].form);
+		line_put_uleb(&program, 1);
+		line_put(&program, others[i].value, others[i].bytes);
+		line_put(&program, UINT64_MAX, 8);
+		line_put(&program, UINT64_MAX, 8);
 		put_string(&program, "name.c");
-		put(&program, others[i].value, others[i].bytes);
+		line_put(&program, others[i].value, others[i].bytes);
 		program_code(&program);
 		lines = load(&program);
 		CHECK_PATH(lines, 0, "/work/name.c");
@@ -429,16 +429,16 @@ static void test_counts_beyond_the_bytes_end_the_tables(void **state)
 		struct dwarf_lines *lines;
 
 		program_begin(&program);
-		put(&program, 0, 2);
-		put(&program, formats[i], 1); /* entries of no bytes, or of some */
+		line_put(&program, 0, 2);
+		line_put(&program, formats[i], 1); /* entries of no bytes, or of some */
 		if (formats[i]) {
-			put_uleb(&program, PATH);
-			put_uleb(&program, STRING);
+			line_put_uleb(&program, PATH);
+			line_put_uleb(&program, STRING);
 		}
-		put_uleb(&program, UINT64_MAX);
+		line_put_uleb(&program, UINT64_MAX);
 		put_string(&program, "a.c");
 		put_string(&program, "b.c");
-		put(&program, 'c', 1);
+		line_put(&program, 'c', 1);
 		program_code(&program);
 		put_row(&program, BASE, 1, 7);
 		put_address(&program, BASE + 4);
@@ -464,13 +464,13 @@ static void test_text_is_bounded(void **state)
 	memset(text, 'a', 100000);
 	text[99999] = '\0';
 	program_begin(&program);
-	put(&program, 0, 2);
-	put(&program, 1, 1);
-	put_uleb(&program, PATH);
-	put_uleb(&program, STRX1);
-	put_uleb(&program, 5000);
+	line_put(&program, 0, 2);
+	line_put(&program, 1, 1);
+	line_put_uleb(&program, PATH);
+	line_put_uleb(&program, STRX1);
+	line_put_uleb(&program, 5000);
 	for (i = 0; i < 5000; i++)
-		put(&program, 4, 1);
+		line_put(&program, 4, 1);
 	program_code(&program);
 	source = source_with(&program, &names);
 	section_of_memory(text, 100000, &names.str);

@@ -41,9 +41,9 @@ static void test_a_program_that_breaks_off_gives_its_rows(void **state)
 	put_sequence(&program, BASE, BASE + 0x10, 10);
 	put_row(&program, BASE + 0x20, 1, 20);
 	put_row(&program, BASE + 0x30, 1, 30);
-	put(&program, 0, 1); /* extended, of more than there is */
-	put_uleb(&program, 100);
-	put(&program, 1, 1);
+	line_put(&program, 0, 1); /* extended, of more than there is */
+	line_put_uleb(&program, 100);
+	line_put(&program, 1, 1);
 	lines = load(&program);
 	CHECK_AT(lines, BASE + 0xf, "1:11");
 	CHECK_AT(lines, BASE + 0x10, "-");
@@ -126,12 +126,12 @@ static struct program rich_program(unsigned int version)
 	put_sequence(&program, BASE, BASE + 0x80, 20);
 	put_row(&program, BASE + 0x220, 1, 5);
 	put_row(&program, BASE + 0x210, 2, 6);
-	put(&program, SPECIAL(3, 3), 1);
-	put(&program, 0, 1); /* one more file */
-	put_uleb(&program, 8);
-	put(&program, 3, 1);
+	line_put(&program, SPECIAL(3, 3), 1);
+	line_put(&program, 0, 1); /* one more file */
+	line_put_uleb(&program, 8);
+	line_put(&program, 3, 1);
 	put_string(&program, "x.h");
-	put(&program, 0, 3);
+	line_put(&program, 0, 3);
 	put_address(&program, BASE + 0x300);
 	put_end(&program);
 	return program;
