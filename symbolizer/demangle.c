@@ -230,6 +230,7 @@ char *demangle(const char *name, unsigned int flags)
 	if (!copy)
 		return NULL;
 	memcpy(copy, name, len + 1);
+	strbuf_reserve(&output.text, len); /* growing for each word of it costs more than room */
 	len = strcspn(copy, "@");
 	copy[len] = '\0';
 	if (demangle_with_suffix(copy, len, flags & DEMANGLE_SIMPLE, &output, &base_len))

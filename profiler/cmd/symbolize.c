@@ -22,6 +22,7 @@
 #include "symbolizer/symbolizer.h"
 
 #define KERNEL_START 0xffff800000000000ull
+#define OUT_BYTES 65536	 /* written at once where nobody waits */
 #define TRIM_EVERY 65536 /* answers between two trims: what is kept of old ones is bounded */
 
 struct symbolize {
@@ -67,13 +68,24 @@ static void symbolize_help(FILE *out)
 
 /* ---- answers ---- */
 
+/* "0x%016x: "; printf would be a tenth of what an answer takes. */
+static void print_address(struct strbuf *out, uint64_t address)
+{
+	char text[] = "0x0000000000000000: ";
+	size_t i;
+
+	for (i = 17; address; i--, address >>= 4)
+		text[i] = "0123456789abcdef"[address & 15];
+	strbuf_add(out, text, sizeof(text) - 1);
+}
+
 static void print_text(struct symbolize *symbolize, uint64_t address,
 		       const struct location *location)
 {
 	struct strbuf *out = &symbolize->out;
 	uint32_t i;
 
-	strbuf_printf(out, "0x%016" PRIx64 ": ", address);
+	print_address(out, address);
 	for (i = 0; i < location->line_cnt; i++) {
 		const struct location_line *line = &location->lines[i];
 
@@ -219,6 +231,8 @@ static int answer_stdin(struct symbolize *symbolize, struct errmsg *err)
 
 	is_file = fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode);
 	flush = !is_file; /* somebody may wait for each answer */
+	if (is_file)
+		setvbuf(stdout, NULL, _IOFBF, OUT_BYTES);
 	while (r == 0 && (len = getline(&line, &capacity, stdin)) > 0) {
 		number++;
 		line[strcspn(line, "\r\n")] = '\0';
