@@ -58,7 +58,13 @@ struct dwarf {
 	struct dwarf_split *splits[DWARF_SPLITS_KEPT];
 	struct dwarf_package *package; /* NULL = none */
 	uint64_t uses;
-	struct dwarf_name name; /* scratch */
+
+	/* Scratch, kept because the kernel clears memory that is given back and taken again. */
+	struct dwarf_name name;
+	struct dwarf_intervals intervals; /* of one unit's functions */
+	uint8_t *walk_bytes;		  /* [walk_capacity] the unit that is walked over */
+	size_t walk_capacity;
+	bool walk_bytes_used;
 };
 
 /**
