@@ -447,14 +447,12 @@ static void open_dwarf(struct debug_info *info)
 		info->sources &= ~NAMES_DWARF;
 	else if (host->cache && id->len && !config.index)
 		save_index(info);
-	symbol_memory_remove(&host->memory, &info->item);
-	info->item.bytes = heap_bytes(info);
-	symbol_memory_add(&host->memory, &info->item);
 }
 
 bool debug_info_find(struct debug_info *info, uint64_t address, struct source_frames *frames,
 		     bool *ret_complete)
 {
+	size_t bytes;
 	bool found;
 
 	symbol_memory_use(&info->host->memory, &info->item);
@@ -467,6 +465,9 @@ bool debug_info_find(struct debug_info *info, uint64_t address, struct source_fr
 	if (!info->dwarf_tried)
 		open_dwarf(info);
 	found = info->dwarf && dwarf_find(info->dwarf, address, frames);
+	bytes = heap_bytes(info);
+	if (bytes != info->item.bytes)
+		symbol_memory_resize(&info->host->memory, &info->item, bytes);
 	info->item.pinned = false;
 	return found;
 }

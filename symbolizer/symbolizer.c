@@ -53,12 +53,16 @@ static void open_sources(struct symbolizer *symbolizer, const struct symbolizer_
 static int create(struct symbolizer *symbolizer, const struct symbolizer_config *config)
 {
 	const char *proc_root = config->proc_root ? config->proc_root : "/proc";
+	size_t symbol_bytes = config->symbol_bytes_max;
 	int r;
 
-	r = binary_cache_new(proc_root,
-			     config->symbol_bytes_max ? config->symbol_bytes_max :
-							SYMBOL_BYTES_DEFAULT,
-			     config->fd_max ? config->fd_max : FD_DEFAULT, &symbolizer->binaries);
+	if (!symbol_bytes)
+		symbol_bytes = SYMBOL_BYTES_DEFAULT;
+
+	/* What the tables themselves are not: the allocator's share, and answers. */
+	symbol_bytes -= symbol_bytes / 8;
+	r = binary_cache_new(proc_root, symbol_bytes, config->fd_max ? config->fd_max : FD_DEFAULT,
+			     &symbolizer->binaries);
 	if (r == 0)
 		r = process_table_new(proc_root, symbolizer->binaries, &symbolizer->processes);
 	if (r == 0)
