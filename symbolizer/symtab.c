@@ -169,6 +169,7 @@ bool symtab_reads_files(const struct symtab *table)
 void symtab_parts(const struct symtab *table, struct iovec parts[SYMTAB_PARTS])
 {
 	const struct symtab_header *header = &table->header;
+	size_t i;
 
 	/* iovec is for reading too, hence the casts. */
 	parts[0] = (struct iovec){ (void *)(uintptr_t)header, sizeof(*header) };
@@ -177,6 +178,11 @@ void symtab_parts(const struct symtab *table, struct iovec parts[SYMTAB_PARTS])
 	parts[2] = (struct iovec){ (void *)(uintptr_t)table->choices,
 				   header->choice_cnt * sizeof(*table->choices) };
 	parts[3] = (struct iovec){ (void *)(uintptr_t)table->names, header->name_bytes };
+	/* Some functions must not be given NULL for no bytes either. */
+	for (i = 1; i < SYMTAB_PARTS; i++) {
+		if (!parts[i].iov_len)
+			parts[i].iov_base = parts[0].iov_base;
+	}
 }
 
 int symtab_from_bytes(const void *bytes, size_t size, struct elf_file *const *files, size_t cnt,
