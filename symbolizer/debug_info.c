@@ -132,8 +132,8 @@ static void use_place_as_id(struct debug_info *info)
 	words[1] = st.st_ino;
 	memcpy(info->cache_id.bytes, words, sizeof(words));
 	info->cache_id.len = sizeof(words);
-	info->stamp = mix(info->stamp, (uint64_t)st.st_ctim.tv_sec * NS_PER_SEC +
-					       (uint64_t)st.st_ctim.tv_nsec);
+	info->stamp = mix(info->stamp,
+			  (uint64_t)st.st_ctim.tv_sec * NS_PER_SEC + (uint64_t)st.st_ctim.tv_nsec);
 }
 
 static void make_cache_id(struct debug_info *info)

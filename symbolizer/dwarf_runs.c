@@ -20,8 +20,8 @@
 
 #define RADIX_BITS 11
 #define RADIX_CNT (1u << RADIX_BITS)
-#define FEW 48		/* sorted by insertion */
-#define KEPT_MAX 65536	/* intervals */
+#define FEW 48	       /* sorted by insertion */
+#define KEPT_MAX 65536 /* intervals */
 #define RUNS_FIRST_MAX (1u << 20)
 
 /* ---- text ----------------------------------------------------------------------------------- */

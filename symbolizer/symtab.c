@@ -192,8 +192,8 @@ int symtab_from_bytes(const void *bytes, size_t size, struct elf_file *const *fi
 	struct symtab *table;
 
 	if ((uintptr_t)bytes % 8 || size < sizeof(*header) || header->format != SYMTAB_FORMAT ||
-	    header->name_bytes > SYMTAB_NAMES_MAX ||
-	    header->strings_bytes > SYMTAB_STRINGS_MAX || header->choice_cnt > CHOICES_SUM_MAX ||
+	    header->name_bytes > SYMTAB_NAMES_MAX || header->strings_bytes > SYMTAB_STRINGS_MAX ||
+	    header->choice_cnt > CHOICES_SUM_MAX ||
 	    sizeof(*header) + header->row_cnt * (uint64_t)sizeof(struct symtab_row) +
 			    header->choice_cnt * (uint64_t)sizeof(*table->choices) +
 			    header->name_bytes !=

@@ -313,9 +313,9 @@ static const struct symtab_load_source *source_to_leave(const struct symtab_load
 		const struct symtab_load_source *source = &load->sources[i];
 		uint64_t bytes = source->table->strings_bytes;
 
-		if (source->table->kind == ELF_TABLE_SYMTAB && !elf_file_is_in_memory(source->elf) &&
-		    bytes >= SYMTAB_STRINGS_MIN && bytes <= SYMTAB_STRINGS_MAX &&
-		    (!best || bytes > best->table->strings_bytes))
+		if (source->table->kind == ELF_TABLE_SYMTAB &&
+		    !elf_file_is_in_memory(source->elf) && bytes >= SYMTAB_STRINGS_MIN &&
+		    bytes <= SYMTAB_STRINGS_MAX && (!best || bytes > best->table->strings_bytes))
 			best = source;
 	}
 	return best;
@@ -347,8 +347,8 @@ static void leave_row(struct symtab *table, const struct symtab_candidate *candi
 		place = symtab_places_before_names(header);
 	row->bits = (row->bits & ~ROW_NAME) | place;
 	for (i = 0; i < cnt && cnt > 1; i++)
-		table->owned_choices[header->choice_cnt++] =
-			candidates[i].string | (i + 1 < cnt ? 0 : CHOICE_LAST);
+		table->owned_choices[header->choice_cnt++] = candidates[i].string |
+							     (i + 1 < cnt ? 0 : CHOICE_LAST);
 }
 
 static int make_choices(struct symtab_load *load)

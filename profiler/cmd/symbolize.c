@@ -22,8 +22,8 @@
 #include "symbolizer/symbolizer.h"
 
 #define KERNEL_START 0xffff800000000000ull
-#define OUT_BYTES 65536	 /* written at once where nobody waits */
-#define TRIM_EVERY 1024  /* answers between two trims: what is kept of old ones is bounded */
+#define OUT_BYTES 65536 /* written at once where nobody waits */
+#define TRIM_EVERY 1024 /* answers between two trims: what is kept of old ones is bounded */
 
 struct symbolize {
 	struct naming_opts naming;

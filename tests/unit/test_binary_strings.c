@@ -16,9 +16,10 @@
 #include "tests/unit/binary_fixture.h"
 
 #define FUNCTIONS 5000
-#define LONG "_which_has_a_name_so_long_that_the_string_table_of_all_is_more_than_a_megabyte_and_so_" \
-	     "stays_where_it_is_instead_of_being_copied_into_the_memory_of_whoever_asks_for_one_name_" \
-	     "that_is_in_it_and_for_some_others_perhaps_later_on"
+#define LONG                                                                                       \
+	"_which_has_a_name_so_long_that_the_string_table_of_all_is_more_than_a_megabyte_and_so_"   \
+	"stays_where_it_is_instead_of_being_copied_into_the_memory_of_whoever_asks_for_one_name_"  \
+	"that_is_in_it_and_for_some_others_perhaps_later_on"
 
 /* A library whose functions are called PREFIX_NUMBER and so on; false when there is no cc. */
 static bool build(const struct fixture *fixture, const char *name, char prefix)
@@ -36,8 +37,8 @@ static bool build(const struct fixture *fixture, const char *name, char prefix)
 			prefix, i, prefix, i, prefix, i);
 	assert_int_equal(fclose(file), 0);
 	snprintf(command, sizeof(command),
-		 "cc -shared -nostdlib -Wl,--build-id=none -o %s %s 2>/dev/null",
-		 at(fixture, name), at(fixture, "source.s"));
+		 "cc -shared -nostdlib -Wl,--build-id=none -o %s %s 2>/dev/null", at(fixture, name),
+		 at(fixture, "source.s"));
 	return system(command) == 0;
 }
 

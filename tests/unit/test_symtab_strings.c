@@ -19,7 +19,8 @@
 #include "tests/unit/fail_malloc.h"
 
 #define FUNCTIONS 5000
-#define NAME "a_name_so_long_that_some_thousand_of_them_are_what_a_table_does_not_want_to_hold_in_memory_"
+#define NAME                                                                                       \
+	"a_name_so_long_that_some_thousand_of_them_are_what_a_table_does_not_want_to_hold_in_memory_"
 #define SYMBOLS_MAX (3 * FUNCTIONS)
 
 static bool have_cc;
@@ -56,7 +57,8 @@ static const char *build(void)
 				      ".type b_%d_" NAME ",@function\nb_%d_" NAME ":\n",
 				      i, i, i, i);
 		strbuf_printf(&text,
-			      ".type f_%d_" NAME NAME NAME ",@function\nf_%d_" NAME NAME NAME ": nop\n"
+			      ".type f_%d_" NAME NAME NAME ",@function\nf_%d_" NAME NAME NAME
+			      ": nop\n"
 			      ".size f_%d_" NAME NAME NAME ",1\n",
 			      i, i, i);
 		if (i % 10 == 0)
