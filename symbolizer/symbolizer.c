@@ -58,9 +58,8 @@ static int create(struct symbolizer *symbolizer, const struct symbolizer_config 
 
 	if (!symbol_bytes)
 		symbol_bytes = SYMBOL_BYTES_DEFAULT;
-
-	/* What the tables themselves are not: the allocator's share, and answers. */
-	symbol_bytes -= symbol_bytes / 8;
+	/* The rest is for what the tables are not: the allocator's share, scratch, answers. */
+	symbol_bytes -= symbol_bytes / 5;
 	r = binary_cache_new(proc_root, symbol_bytes, config->fd_max ? config->fd_max : FD_DEFAULT,
 			     &symbolizer->binaries);
 	if (r == 0)
