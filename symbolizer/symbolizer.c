@@ -23,6 +23,8 @@ bool symbolizer_is_among(const char *name, const char *const *patterns, size_t c
 	size_t i, len;
 
 	for (i = 0; i < cnt; i++) {
+		if (patterns[i][0] != name[0]) /* nearly all: this is asked for each name */
+			continue;
 		len = strlen(patterns[i]);
 		if (patterns[i][len - 1] == '*' ? strncmp(name, patterns[i], len - 1) == 0 :
 						  strcmp(name, patterns[i]) == 0)

@@ -235,7 +235,8 @@ static int answer_stdin(struct symbolize *symbolize, struct errmsg *err)
 		setvbuf(stdout, NULL, _IOFBF, OUT_BYTES);
 	while (r == 0 && (len = getline(&line, &capacity, stdin)) > 0) {
 		number++;
-		line[strcspn(line, "\r\n")] = '\0';
+		while (len && (line[len - 1] == '\n' || line[len - 1] == '\r'))
+			line[--len] = '\0';
 		if (!line[strspn(line, " \t")])
 			continue;
 		if (parse_address(line, &address))
