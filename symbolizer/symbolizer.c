@@ -18,6 +18,7 @@
 
 #define SYMBOL_BYTES_DEFAULT (32u << 20)
 #define FD_DEFAULT 256
+
 bool symbolizer_is_among(const char *name, const char *const *patterns, size_t cnt)
 {
 	size_t i, len;
@@ -45,6 +46,7 @@ static void open_sources(struct symbolizer *symbolizer, const struct symbolizer_
 		symbol_cache_new(&cache, &symbolizer->cache);
 	if (config->with_lines && !config->debug_file)
 		debuginfod_start(&symbolizer->debuginfod);
+	symbolizer->debug_file = config->debug_file;
 	naming.cache = symbolizer->cache;
 	naming.debuginfod = symbolizer->debuginfod;
 	binary_cache_configure(symbolizer->binaries, &naming);

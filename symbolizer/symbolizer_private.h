@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the parts of symbolizer.h share: symbolizer.c (life, processes), symbolizer_user.c (files
- * and JIT code), symbolizer_kernel.c.  Nobody else includes this.
+ * and JIT code of processes), symbolizer_elf.c (files without a process), symbolizer_kernel.c.
+ * Nobody else includes this.
  */
 #ifndef EBPFPROF_SYMBOLIZER_SYMBOLIZER_PRIVATE_H
 #define EBPFPROF_SYMBOLIZER_SYMBOLIZER_PRIVATE_H
@@ -11,6 +12,7 @@
 #include "symbolizer/source_frames.h"
 #include "symbolizer/symbolizer.h"
 
+struct binary;
 struct binary_cache;
 struct debuginfod;
 struct process_table;
@@ -22,6 +24,7 @@ struct symbolizer {
 	struct location_store *locations;
 	struct symbol_cache *cache;    /* NULL = none */
 	struct debuginfod *debuginfod; /* NULL = none */
+	const char *debug_file;	       /* that somebody named; NULL = none; borrowed */
 	struct kernel_names kernel;
 	struct source_frames frames; /* of the address that is being named */
 };
@@ -36,6 +39,14 @@ const struct location *symbolizer_anonymous(struct symbolizer *symbolizer,
 					    enum location_kind kind, uint64_t owner,
 					    const char *name,
 					    const struct location_mapping *mapping);
+
+/**
+ * symbolizer_binary - the location of ELF virtual address @key->address of @binary
+ * @mapping: its segment; filename and build_id are filled in
+ */
+const struct location *symbolizer_binary(struct symbolizer *symbolizer, struct binary *binary,
+					 const struct location_key *key,
+					 struct location_mapping *mapping);
 
 /** symbolizer_texts - the frames of the address being named, as a location wants them */
 size_t symbolizer_texts(const struct symbolizer *symbolizer,

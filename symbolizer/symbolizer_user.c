@@ -7,7 +7,6 @@
  * JIT code, whose name can change under a fixed address, is named first, and the name is part of
  * its identity: profiles already made keep the old name, new samples get the new one.
  */
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +14,6 @@
 
 #include "profiler/base/cleanup.h"
 #include "profiler/base/clock.h"
-#include "profiler/base/err.h"
 #include "profiler/base/hashmap.h"
 #include "symbolizer/binary.h"
 #include "symbolizer/jit_name.h"
@@ -91,9 +89,9 @@ static const struct location *name_file(struct symbolizer *symbolizer, struct bi
 	return location_store_add(symbolizer->locations, key, &draft);
 }
 
-static const struct location *resolve_address(struct symbolizer *symbolizer,
-					      struct binary *binary, struct location_key *key,
-					      struct location_mapping *mapping)
+const struct location *symbolizer_binary(struct symbolizer *symbolizer, struct binary *binary,
+					 const struct location_key *key,
+					 struct location_mapping *mapping)
 {
 	const struct location *location = location_store_find(symbolizer->locations, key);
 
@@ -113,53 +111,7 @@ static const struct location *resolve_file(struct symbolizer *symbolizer, enum l
 	if (binary_segment(binary, offset, &mapping.start, &mapping.limit, &mapping.offset,
 			   &key.address))
 		key.variant = 1 + binary_generation(binary);
-	return resolve_address(symbolizer, binary, &key, &mapping);
-}
-
-int symbolizer_open_elf(struct symbolizer *symbolizer, const char *path, struct binary **ret,
-			struct errmsg *err)
-{
-	_cleanup_free_ char *absolute = realpath(path, NULL);
-	struct binary_request request = { .path = absolute };
-	struct binary *binary = NULL;
-	int r = absolute ? 0 : -errno;
-
-	if (r == 0) {
-		binary = binary_get(symbolizer->binaries, &request);
-		r = binary ? binary_error(binary) : -ENOMEM;
-	}
-	if (r < 0) {
-		if (binary)
-			binary_put(binary);
-		if (r == -ENOEXEC)
-			return err_say(err, r, "'%s' is not an ELF file, or cut short", path);
-		if (r == -ENOTSUP)
-			return err_say(err, r, "'%s' is an ELF file of another machine", path);
-		if (r == -EINVAL)
-			return err_say(err, r, "'%s' is not a regular file", path);
-		return err_set(err, r, "cannot read '%s'", path);
-	}
-	*ret = binary;
-	return 0;
-}
-
-void symbolizer_close_elf(struct binary *binary)
-{
-	binary_put(binary);
-}
-
-const struct location *symbolizer_elf(struct symbolizer *symbolizer, struct binary *binary,
-				      uint64_t address)
-{
-	struct location_key key = { .owner = binary_id(binary),
-				    .kind = LOCATION_USER,
-				    .address = address };
-	struct location_mapping mapping;
-
-	binary_segment_of_address(binary, address, &mapping.start, &mapping.limit,
-				  &mapping.offset);
-	key.variant = 1 + binary_generation(binary);
-	return resolve_address(symbolizer, binary, &key, &mapping);
+	return symbolizer_binary(symbolizer, binary, &key, &mapping);
 }
 
 /* A 32-bit process's vdso is not ours: no names. */
