@@ -362,6 +362,10 @@ bool binary_find(struct binary *binary, uint64_t address, struct source_frames *
 
 	source_frames_clear(ret);
 	found = open_debug(binary) == 0 && debug_info_find(binary->debug, address, ret, &is_final);
+	if (is_final && !binary->sources) { /* the symbol table may never be read */
+		binary->sources = debug_info_sources(binary->debug);
+		describe_sources(binary);
+	}
 	if (is_final)
 		return true;
 	/* The linker's word on the function that code lies in: it knows clones, and has the name
