@@ -12,6 +12,7 @@
 #include "symbolizer/binary.h"
 #include "symbolizer/debuginfod.h"
 #include "symbolizer/demangle.h"
+#include "symbolizer/jvm_perfmaps.h"
 #include "symbolizer/process.h"
 #include "symbolizer/symbol_cache.h"
 #include "symbolizer/symbolizer_private.h"
@@ -30,6 +31,11 @@ bool symbolizer_is_among(const char *name, const char *const *patterns, size_t c
 			return true;
 	}
 	return false;
+}
+
+const struct location *symbolizer_unknown(struct symbolizer *symbolizer)
+{
+	return symbolizer_anonymous(symbolizer, LOCATION_UNKNOWN, 0, "[unknown]", NULL);
 }
 
 /* Without a cache on disk or debuginfod everything works, only slower or with fewer names. */
@@ -70,6 +76,10 @@ static int create(struct symbolizer *symbolizer, const struct symbolizer_config 
 	if (r < 0)
 		return r;
 	open_sources(symbolizer, config);
+	if (config->jvm_perfmap)
+		r = jvm_perfmaps_new(proc_root, &symbolizer->jvms);
+	if (r < 0)
+		return r;
 	if (config->kallsyms)
 		symbolizer->kernel.path = strdup(config->kallsyms);
 	else if (asprintf(&symbolizer->kernel.path, "%s/kallsyms", proc_root) < 0)
@@ -95,6 +105,7 @@ void symbolizer_free(struct symbolizer *symbolizer)
 {
 	if (!symbolizer)
 		return;
+	jvm_perfmaps_free(symbolizer->jvms);
 	location_store_free(symbolizer->locations);
 	process_table_free(symbolizer->processes);
 	binary_cache_free(symbolizer->binaries);

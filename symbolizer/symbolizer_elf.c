@@ -101,8 +101,7 @@ const struct location *symbolizer_elf(struct symbolizer *symbolizer, struct bina
 				    .address = address };
 	struct location_mapping mapping;
 
-	binary_segment_of_address(binary, address, &mapping.start, &mapping.limit,
-				  &mapping.offset);
+	binary_segment_of_address(binary, address, &mapping.start, &mapping.limit, &mapping.offset);
 	key.variant = 1 + binary_generation(binary);
 	return symbolizer_binary(symbolizer, binary, &key, &mapping);
 }

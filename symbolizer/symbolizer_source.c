@@ -27,8 +27,7 @@ static void source_of_file(const struct symbolizer *symbolizer, uint64_t id,
 		set(ret, binary_symbol_source(binary), !(binary_sources(binary) & good));
 }
 
-/* What runs a process's code made at run time, by the files that it maps. */
-static enum runtime runtime_of(const struct process *process)
+enum runtime symbolizer_runtime(const struct process *process)
 {
 	static const struct {
 		const char *prefix;
@@ -67,7 +66,7 @@ static void source_of_jit(const struct symbolizer *symbolizer, const struct loca
 
 	set(ret, names[source], source == JIT_SOURCE_NONE);
 	if (process)
-		ret->runtime = runtime_of(process);
+		ret->runtime = symbolizer_runtime(process);
 }
 
 void symbolizer_source(const struct symbolizer *symbolizer, const struct location *location,
