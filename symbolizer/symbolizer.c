@@ -70,8 +70,7 @@ static int create(struct symbolizer *symbolizer, const struct symbolizer_config 
 	if (r == 0)
 		r = process_table_new(proc_root, symbolizer->binaries, &symbolizer->processes);
 	if (r == 0)
-		r = location_store_new(config->demangle,
-				       config->simple_names ? DEMANGLE_SIMPLE : 0,
+		r = location_store_new(config->demangle, config->simple_names ? DEMANGLE_SIMPLE : 0,
 				       &symbolizer->locations);
 	if (r < 0)
 		return r;
@@ -80,6 +79,16 @@ static int create(struct symbolizer *symbolizer, const struct symbolizer_config 
 		r = jvm_perfmaps_new(proc_root, &symbolizer->jvms);
 	if (r < 0)
 		return r;
+	symbolizer->kernel_lines = (struct kernel_lines){
+		.search = {
+			.notes_path = config->kernel_notes ? config->kernel_notes :
+							     "/sys/kernel/notes",
+			.root = "/",
+			.debug_dir = config->debug_dir,
+		},
+		.binaries = symbolizer->binaries,
+		.is_wanted = config->with_lines && !config->debug_file,
+	};
 	if (config->kallsyms)
 		symbolizer->kernel.path = strdup(config->kallsyms);
 	else if (asprintf(&symbolizer->kernel.path, "%s/kallsyms", proc_root) < 0)
@@ -108,6 +117,7 @@ void symbolizer_free(struct symbolizer *symbolizer)
 	jvm_perfmaps_free(symbolizer->jvms);
 	location_store_free(symbolizer->locations);
 	process_table_free(symbolizer->processes);
+	kernel_lines_close(&symbolizer->kernel_lines);
 	binary_cache_free(symbolizer->binaries);
 	debuginfod_stop(symbolizer->debuginfod);
 	symbol_cache_free(symbolizer->cache);
@@ -169,9 +179,8 @@ const struct location *symbolizer_location(struct symbolizer *symbolizer,
 	return location ? location : location_store_add(symbolizer->locations, key, draft);
 }
 
-const struct location *symbolizer_anonymous(struct symbolizer *symbolizer,
-					    enum location_kind kind, uint64_t owner,
-					    const char *name,
+const struct location *symbolizer_anonymous(struct symbolizer *symbolizer, enum location_kind kind,
+					    uint64_t owner, const char *name,
 					    const struct location_mapping *mapping)
 {
 	struct location_key key = { .owner = owner, .kind = kind, .name = (uintptr_t)mapping };

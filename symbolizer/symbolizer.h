@@ -29,6 +29,7 @@ struct symbolizer;
 struct symbolizer_config {
 	const char *proc_root; /* NULL = "/proc" */
 	const char *kallsyms;  /* NULL = proc_root/kallsyms */
+	const char *kernel_notes; /* NULL = /sys/kernel/notes; borrowed */
 	bool demangle;
 	bool simple_names;	/* C++ and Rust functions without their parameters */
 	bool with_lines;	/* read DWARF: files, lines, inlined functions */

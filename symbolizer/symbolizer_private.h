@@ -8,6 +8,7 @@
 #ifndef EBPFPROF_SYMBOLIZER_SYMBOLIZER_PRIVATE_H
 #define EBPFPROF_SYMBOLIZER_SYMBOLIZER_PRIVATE_H
 
+#include "symbolizer/kernel_lines.h"
 #include "symbolizer/kernel_names.h"
 #include "symbolizer/location_store.h"
 #include "symbolizer/source_frames.h"
@@ -29,6 +30,7 @@ struct symbolizer {
 	struct jvm_perfmaps *jvms;     /* NULL = they are not asked */
 	const char *debug_file;	       /* that somebody named; NULL = none; borrowed */
 	struct kernel_names kernel;
+	struct kernel_lines kernel_lines;
 	struct source_frames frames; /* of the address that is being named */
 };
 

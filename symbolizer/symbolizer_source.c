@@ -33,9 +33,9 @@ enum runtime symbolizer_runtime(const struct process *process)
 		const char *prefix;
 		enum runtime runtime;
 	} files[] = {
-		{ "libjvm.so", RUNTIME_JVM },	    { "libcoreclr.so", RUNTIME_DOTNET },
-		{ "libnode.so", RUNTIME_NODE },	    { "node", RUNTIME_NODE },
-		{ "libpython3.", RUNTIME_PYTHON },  { "python3", RUNTIME_PYTHON },
+		{ "libjvm.so", RUNTIME_JVM },	   { "libcoreclr.so", RUNTIME_DOTNET },
+		{ "libnode.so", RUNTIME_NODE },	   { "node", RUNTIME_NODE },
+		{ "libpython3.", RUNTIME_PYTHON }, { "python3", RUNTIME_PYTHON },
 	};
 	const struct mapping *mapping;
 	size_t cursor = 0, i;
@@ -79,7 +79,10 @@ void symbolizer_source(const struct symbolizer *symbolizer, const struct locatio
 		source_of_file(symbolizer, location->owner, ret);
 		break;
 	case LOCATION_KERNEL:
-		set(ret, symbolizer_kernel_hidden(symbolizer) ? "none" : "kallsyms",
+		set(ret,
+		    symbolizer_kernel_hidden(symbolizer) ? "none" :
+		    symbolizer->kernel_lines.vmlinux	 ? "DWARF, kallsyms" :
+							   "kallsyms",
 		    symbolizer_kernel_hidden(symbolizer));
 		break;
 	case LOCATION_BPF:
