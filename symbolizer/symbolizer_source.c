@@ -92,6 +92,8 @@ void symbolizer_source(const struct symbolizer *symbolizer, const struct locatio
 		source_of_jit(symbolizer, location, ret);
 		break;
 	case LOCATION_UNKNOWN:
+		set(ret, "no mapping known", true);
+		break;
 	case LOCATION_NOTE:
 		break;
 	}
