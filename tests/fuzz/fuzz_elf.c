@@ -51,7 +51,8 @@ static void look_up_again(struct elf_file *elf, const struct symtab *table)
 		abort();
 	look_up(elf, other);
 	symtab_parts(other, parts);
-	bytes = at = malloc(parts[0].iov_len + parts[1].iov_len + parts[2].iov_len);
+	bytes = at = malloc(parts[0].iov_len + parts[1].iov_len + parts[2].iov_len +
+			    parts[3].iov_len);
 	if (!bytes)
 		abort();
 	for (i = 0; i < SYMTAB_PARTS; i++) {
@@ -59,7 +60,7 @@ static void look_up_again(struct elf_file *elf, const struct symtab *table)
 		at += parts[i].iov_len;
 	}
 	symtab_free(other);
-	if (symtab_from_bytes(bytes, (size_t)(at - bytes), &other))
+	if (symtab_from_bytes(bytes, (size_t)(at - bytes), files, 2, &other))
 		abort();
 	look_up(elf, other);
 	symtab_free(other);
