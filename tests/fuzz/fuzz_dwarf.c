@@ -21,6 +21,7 @@
 #include "profiler/base/cleanup.h"
 #include "symbolizer/dwarf.h"
 #include "symbolizer/dwarf_index.h"
+#include "symbolizer/dwarf_tables.h"
 #include "symbolizer/elf.h"
 #include "symbolizer/source_frames.h"
 #include "symbolizer/symbol_memory.h"
@@ -168,6 +169,12 @@ static bool look_up(struct dwarf *dwarf, uint64_t address, struct source_frames 
 	return found;
 }
 
+/* Where the bound on work was reached it counts what is at hand from look-ups before. */
+static bool is_whole(const struct dwarf *dwarf)
+{
+	return dwarf->work_left;
+}
+
 static void compare(const struct source_frames *left, const struct source_frames *right)
 {
 	size_t i;
@@ -189,6 +196,7 @@ static void compare(const struct source_frames *left, const struct source_frames
 struct answers {
 	uint64_t addresses[COMPARED_MAX];
 	struct source_frames frames[COMPARED_MAX];
+	bool whole[COMPARED_MAX];
 	size_t cnt;
 };
 
@@ -201,7 +209,8 @@ static void look_up_run(struct dwarf *dwarf, uint64_t start, uint64_t end, struc
 	if (answers->cnt < COMPARED_MAX) {
 		address = start + (end - start) / 2;
 		answers->addresses[answers->cnt] = address;
-		look_up(dwarf, address, &answers->frames[answers->cnt++]);
+		look_up(dwarf, address, &answers->frames[answers->cnt]);
+		answers->whole[answers->cnt++] = is_whole(dwarf);
 	}
 	for (address = start; address < end; address += step)
 		look_up(dwarf, address, frames);
@@ -241,7 +250,8 @@ static void look_up_again(const struct dwarf_config *config, const struct answer
 		abort();
 	for (i = 0; i < answers->cnt; i++) {
 		look_up(dwarf, answers->addresses[i], &frames);
-		compare(&answers->frames[i], &frames);
+		if (answers->whole[i] && is_whole(dwarf))
+			compare(&answers->frames[i], &frames);
 	}
 	source_frames_free(&frames);
 	dwarf_close(dwarf);
