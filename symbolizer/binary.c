@@ -354,6 +354,14 @@ static uint32_t add_text(struct source_frames *frames, const char *text)
 	return source_frames_text(frames, text, strlen(text));
 }
 
+bool binary_find_source(struct binary *binary, uint64_t address, struct source_frames *ret)
+{
+	bool is_final;
+
+	source_frames_clear(ret);
+	return open_debug(binary) == 0 && debug_info_find(binary->debug, address, ret, &is_final);
+}
+
 bool binary_find(struct binary *binary, uint64_t address, struct source_frames *ret)
 {
 	bool is_final = false, found;
@@ -362,6 +370,10 @@ bool binary_find(struct binary *binary, uint64_t address, struct source_frames *
 
 	source_frames_clear(ret);
 	found = open_debug(binary) == 0 && debug_info_find(binary->debug, address, ret, &is_final);
+	if (is_final && !binary->sources) { /* the symbol table may never be read */
+		binary->sources = debug_info_sources(binary->debug);
+		describe_sources(binary);
+	}
 	if (is_final)
 		return true;
 	/* The linker's word on the function that code lies in: it knows clones, and has the name

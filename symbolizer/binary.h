@@ -119,6 +119,9 @@ bool binary_find_symbol(struct binary *binary, uint64_t address, struct symbol *
  */
 bool binary_find(struct binary *binary, uint64_t address, struct source_frames *ret);
 
+/** binary_find_source - the same by its DWARF or Go tables alone: names may be missing */
+bool binary_find_source(struct binary *binary, uint64_t address, struct source_frames *ret);
+
 /**
  * binary_generation - rises when a better source of names has arrived (debuginfod): what was
  * named before can be named anew

@@ -189,7 +189,7 @@ static void find_files(struct debug_info *info)
 	struct elf_file *program = info->program.elf;
 	bool has_symbols = has_section(program, ".symtab");
 
-	if (!has_symbols || (!has_dwarf(program) && info->host->with_lines && !info->go))
+	if (!has_symbols || info->host->debug_file || (!has_dwarf(program) && info->host->with_lines && !info->go))
 		find_debug_file(info);
 	if (!has_symbols && !info->go &&
 	    (!info->debug.elf || !has_section(info->debug.elf, ".symtab")))

@@ -331,6 +331,11 @@ int elf_file_fd(const struct elf_file *elf)
 	return elf->image ? -1 : elf->fd;
 }
 
+bool elf_file_is_cut(struct elf_file *elf)
+{
+	return elf_load_sections(elf) == -ENOEXEC;
+}
+
 bool elf_file_is_in_memory(const struct elf_file *elf)
 {
 	return elf->image;

@@ -50,6 +50,9 @@ void elf_file_closep(struct elf_file **elf);
 /** elf_file_fd - the descriptor that it reads; -1 = in memory */
 int elf_file_fd(const struct elf_file *elf);
 
+/** elf_file_is_cut - the file ends before its section headers, which linkers put last, do */
+bool elf_file_is_cut(struct elf_file *elf);
+
 bool elf_file_is_in_memory(const struct elf_file *elf);
 uint64_t elf_file_entry(const struct elf_file *elf);
 

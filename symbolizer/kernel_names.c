@@ -66,6 +66,13 @@ bool kernel_names_refresh(struct kernel_names *names, bool is_known, uint64_t no
 	return true;
 }
 
+void kernel_names_text(const struct kernel_names *names, uint64_t *ret_start, uint64_t *ret_end)
+{
+	*ret_start = *ret_end = 0;
+	if (names->table)
+		kallsyms_text_range(names->table, ret_start, ret_end);
+}
+
 bool kernel_names_hidden(const struct kernel_names *names)
 {
 	return names->table && kallsyms_hidden(names->table);

@@ -35,6 +35,9 @@ bool kernel_names_find(struct kernel_names *names, uint64_t address, struct kern
  */
 bool kernel_names_refresh(struct kernel_names *names, bool is_known, uint64_t now_ns);
 
+/** kernel_names_text - kallsyms_text_range(); both 0 when it is not known */
+void kernel_names_text(const struct kernel_names *names, uint64_t *ret_start, uint64_t *ret_end);
+
 bool kernel_names_hidden(const struct kernel_names *names);
 size_t kernel_names_bytes(const struct kernel_names *names);
 

@@ -435,6 +435,14 @@ int perfmap_parse(struct perfmap *map, const char *bytes, size_t len)
 	return added;
 }
 
+void perfmap_restart(struct perfmap *map)
+{
+	map->offset = 0;
+	map->tail_len = map->line_len = 0;
+	map->skipped = 0;
+	map->cut_counted = false;
+}
+
 /* Reads on from map->offset; the number of lines added, or -errno. */
 static int read_growth(struct perfmap *map, int fd, char *buffer)
 {

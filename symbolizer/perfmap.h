@@ -55,6 +55,9 @@ void perfmap_free(struct perfmap *map);
  */
 int perfmap_update(struct perfmap *map, int fd);
 
+/** perfmap_restart - the file was written anew: read all of it at the next update, keep the names */
+void perfmap_restart(struct perfmap *map);
+
 /** perfmap_parse - the same from memory: @bytes continue what was parsed before */
 int perfmap_parse(struct perfmap *map, const char *bytes, size_t len);
 

@@ -111,6 +111,9 @@ const struct mappings *process_mappings(const struct process *process);
 const struct perfmap *process_perfmap(struct process_table *table, struct process *process,
 				      uint64_t now_ns);
 
+/** process_perfmap_written - @tgid has written it anew: it is read at the next question */
+void process_perfmap_written(struct process_table *table, pid_t tgid);
+
 /* What is known of code made at run time. */
 struct jit_frame {
 	const char *name;	/* as the runtime wrote it: see jit_name.h; never "" */

@@ -47,6 +47,14 @@ const struct perfmap *process_perfmap(struct process_table *table, struct proces
 	return process_jit_update(&process->jit, &table->jit_host, &query);
 }
 
+void process_perfmap_written(struct process_table *table, pid_t tgid)
+{
+	struct process *process = process_find_newest(table, tgid);
+
+	if (process)
+		process_jit_written(process->jit);
+}
+
 bool process_jit_find(struct process_table *table, struct process *process, uint64_t address,
 		      uint64_t time_ns, uint64_t now_ns, struct jit_frame *ret)
 {

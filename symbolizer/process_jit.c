@@ -151,6 +151,16 @@ const struct perfmap *process_jit_update(struct process_jit **jit, struct proces
 	return (*jit)->map;
 }
 
+void process_jit_written(struct process_jit *jit)
+{
+	if (!jit)
+		return;
+	jit->map_file.next_ns = jit->map_file.wait_ns = 0;
+	jit->map_bytes = UINT64_MAX;
+	if (jit->map)
+		perfmap_restart(jit->map);
+}
+
 /* ---- dumps ---- */
 
 static void forget_marker(struct process_jit *jit)

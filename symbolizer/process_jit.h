@@ -46,6 +46,9 @@ void process_jit_notice_file(struct process_jit **jit, struct process_jit_host *
 const struct perfmap *process_jit_update(struct process_jit **jit, struct process_jit_host *host,
 					 const struct process_jit_query *query);
 
+/** process_jit_written - its perf-map was written anew just now: to be read at the next look */
+void process_jit_written(struct process_jit *jit);
+
 /** process_jit_lookup - process_jit_find() of process.h */
 bool process_jit_lookup(struct process_jit **jit, struct process_jit_host *host,
 			const struct process_jit_query *query, uint64_t address, uint64_t time_ns,

@@ -12,12 +12,14 @@
 #include "symbolizer/binary.h"
 #include "symbolizer/debuginfod.h"
 #include "symbolizer/demangle.h"
+#include "symbolizer/jvm_perfmaps.h"
 #include "symbolizer/process.h"
 #include "symbolizer/symbol_cache.h"
 #include "symbolizer/symbolizer_private.h"
 
 #define SYMBOL_BYTES_DEFAULT (32u << 20)
 #define FD_DEFAULT 256
+
 bool symbolizer_is_among(const char *name, const char *const *patterns, size_t cnt)
 {
 	size_t i, len;
@@ -29,6 +31,11 @@ bool symbolizer_is_among(const char *name, const char *const *patterns, size_t c
 			return true;
 	}
 	return false;
+}
+
+const struct location *symbolizer_unknown(struct symbolizer *symbolizer)
+{
+	return symbolizer_anonymous(symbolizer, LOCATION_UNKNOWN, 0, "[unknown]", NULL);
 }
 
 /* Without a cache on disk or debuginfod everything works, only slower or with fewer names. */
@@ -45,6 +52,7 @@ static void open_sources(struct symbolizer *symbolizer, const struct symbolizer_
 		symbol_cache_new(&cache, &symbolizer->cache);
 	if (config->with_lines && !config->debug_file)
 		debuginfod_start(&symbolizer->debuginfod);
+	symbolizer->debug_file = config->debug_file;
 	naming.cache = symbolizer->cache;
 	naming.debuginfod = symbolizer->debuginfod;
 	binary_cache_configure(symbolizer->binaries, &naming);
@@ -62,12 +70,25 @@ static int create(struct symbolizer *symbolizer, const struct symbolizer_config 
 	if (r == 0)
 		r = process_table_new(proc_root, symbolizer->binaries, &symbolizer->processes);
 	if (r == 0)
-		r = location_store_new(config->demangle,
-				       config->simple_names ? DEMANGLE_SIMPLE : 0,
+		r = location_store_new(config->demangle, config->simple_names ? DEMANGLE_SIMPLE : 0,
 				       &symbolizer->locations);
 	if (r < 0)
 		return r;
 	open_sources(symbolizer, config);
+	if (config->jvm_perfmap)
+		r = jvm_perfmaps_new(proc_root, &symbolizer->jvms);
+	if (r < 0)
+		return r;
+	symbolizer->kernel_lines = (struct kernel_lines){
+		.search = {
+			.notes_path = config->kernel_notes ? config->kernel_notes :
+							     "/sys/kernel/notes",
+			.root = "/",
+			.debug_dir = config->debug_dir,
+		},
+		.binaries = symbolizer->binaries,
+		.is_wanted = config->with_lines && !config->debug_file,
+	};
 	if (config->kallsyms)
 		symbolizer->kernel.path = strdup(config->kallsyms);
 	else if (asprintf(&symbolizer->kernel.path, "%s/kallsyms", proc_root) < 0)
@@ -93,8 +114,10 @@ void symbolizer_free(struct symbolizer *symbolizer)
 {
 	if (!symbolizer)
 		return;
+	jvm_perfmaps_free(symbolizer->jvms);
 	location_store_free(symbolizer->locations);
 	process_table_free(symbolizer->processes);
+	kernel_lines_close(&symbolizer->kernel_lines);
 	binary_cache_free(symbolizer->binaries);
 	debuginfod_stop(symbolizer->debuginfod);
 	symbol_cache_free(symbolizer->cache);
@@ -156,9 +179,8 @@ const struct location *symbolizer_location(struct symbolizer *symbolizer,
 	return location ? location : location_store_add(symbolizer->locations, key, draft);
 }
 
-const struct location *symbolizer_anonymous(struct symbolizer *symbolizer,
-					    enum location_kind kind, uint64_t owner,
-					    const char *name,
+const struct location *symbolizer_anonymous(struct symbolizer *symbolizer, enum location_kind kind,
+					    uint64_t owner, const char *name,
 					    const struct location_mapping *mapping)
 {
 	struct location_key key = { .owner = owner, .kind = kind, .name = (uintptr_t)mapping };

@@ -29,10 +29,12 @@ struct symbolizer;
 struct symbolizer_config {
 	const char *proc_root; /* NULL = "/proc" */
 	const char *kallsyms;  /* NULL = proc_root/kallsyms */
+	const char *kernel_notes; /* NULL = /sys/kernel/notes; borrowed */
 	bool demangle;
 	bool simple_names;	/* C++ and Rust functions without their parameters */
 	bool with_lines;	/* read DWARF: files, lines, inlined functions */
 	bool with_cache;	/* keep tables on disk */
+	bool jvm_perfmap;	/* ask JVMs for their perf-map; nothing else touches a process */
 	const char *cache_dir;	/* NULL = the user's; borrowed, as are the next two */
 	const char *debug_dir;	/* looked in first for debug files; NULL = none */
 	const char *debug_file; /* the debug file of whatever is named; NULL = look for it */
@@ -91,6 +93,24 @@ const struct location *symbolizer_elf(struct symbolizer *symbolizer, struct bina
 /** symbolizer_kernel - name one kernel address; as symbolizer_user() */
 const struct location *symbolizer_kernel(struct symbolizer *symbolizer, uint64_t ip,
 					 bool return_address);
+
+/**
+ * symbolizer_await_names - whether names that were asked for (jvm_perfmap) have yet to come
+ * @hurry: ask now, and not after a while, for those that were missed: the window ends
+ *
+ * What stacks lack now can be named when this returns false; to be called now and then.
+ */
+bool symbolizer_await_names(struct symbolizer *symbolizer, bool hurry);
+
+/* A JVM that gave no perf-map. */
+struct symbolizer_refusal {
+	pid_t tgid;
+	const char *why; /* constant */
+};
+
+/** symbolizer_refusals - fill [max], return how many there are */
+size_t symbolizer_refusals(const struct symbolizer *symbolizer, struct symbolizer_refusal *ret,
+			   size_t max);
 
 /** symbolizer_note - a frame that is no code: `[truncated: depth]`; @text is copied */
 const struct location *symbolizer_note(struct symbolizer *symbolizer, const char *text);

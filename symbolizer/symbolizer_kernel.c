@@ -50,13 +50,32 @@ static void ask_kernel(struct symbolizer *symbolizer, uint64_t address, struct k
 		ret->key.name = hash_bytes(ret->symbol.name, strlen(ret->symbol.name));
 }
 
+/*
+ * The texts of a function of the kernel with lines; false: it has none.  kallsyms' name of the
+ * outermost is kept: it is the one that other tools and the kernel's own messages print.
+ */
+static bool add_lines(struct symbolizer *symbolizer, const struct kernel_answer *answer,
+		      struct location_text texts[SOURCE_FRAMES_MAX], size_t *ret_cnt)
+{
+	uint64_t stext, etext;
+
+	if (!answer->fixed || answer->symbol.module[0])
+		return false;
+	kernel_names_text(&symbolizer->kernel, &stext, &etext);
+	if (!kernel_lines_find(&symbolizer->kernel_lines, stext, etext, answer->key.address,
+			       &symbolizer->frames))
+		return false;
+	*ret_cnt = symbolizer_texts(symbolizer, texts);
+	return *ret_cnt > 0;
+}
+
 static const struct location *name_kernel(struct symbolizer *symbolizer,
 					  const struct kernel_answer *answer)
 {
-	struct location_text text = {};
+	struct location_text texts[SOURCE_FRAMES_MAX] = {}, *outermost = texts;
 	struct location_draft draft = {
 		.address = answer->key.address,
-		.texts = &text,
+		.texts = texts,
 		.text_cnt = 1,
 		.mapping = answer->key.kind == LOCATION_BPF ? &bpf_mapping : &kernel_mapping,
 	};
@@ -64,13 +83,15 @@ static const struct location *name_kernel(struct symbolizer *symbolizer,
 
 	if (answer->found && answer->symbol.name[0]) {
 		draft.named = true;
-		text.name = answer->symbol.name;
-		text.linker_name = true; /* Rust in the kernel */
-		draft.stack_bottom =
-			symbolizer_is_among(text.name, kernel_bottoms, ARRAY_SIZE(kernel_bottoms));
+		if (add_lines(symbolizer, answer, texts, &draft.text_cnt))
+			outermost = &texts[draft.text_cnt - 1];
+		outermost->name = answer->symbol.name;
+		outermost->linker_name = true; /* Rust in the kernel */
+		draft.stack_bottom = symbolizer_is_among(outermost->name, kernel_bottoms,
+							 ARRAY_SIZE(kernel_bottoms));
 	} else {
 		snprintf(name, sizeof(name), "[kernel]+0x%llx", (unsigned long long)draft.address);
-		text.name = name;
+		outermost->name = name;
 	}
 	return location_store_add(symbolizer->locations, &answer->key, &draft);
 }

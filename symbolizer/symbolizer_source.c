@@ -27,16 +27,15 @@ static void source_of_file(const struct symbolizer *symbolizer, uint64_t id,
 		set(ret, binary_symbol_source(binary), !(binary_sources(binary) & good));
 }
 
-/* What runs a process's code made at run time, by the files that it maps. */
-static enum runtime runtime_of(const struct process *process)
+enum runtime symbolizer_runtime(const struct process *process)
 {
 	static const struct {
 		const char *prefix;
 		enum runtime runtime;
 	} files[] = {
-		{ "libjvm.so", RUNTIME_JVM },	    { "libcoreclr.so", RUNTIME_DOTNET },
-		{ "libnode.so", RUNTIME_NODE },	    { "node", RUNTIME_NODE },
-		{ "libpython3.", RUNTIME_PYTHON },  { "python3", RUNTIME_PYTHON },
+		{ "libjvm.so", RUNTIME_JVM },	   { "libcoreclr.so", RUNTIME_DOTNET },
+		{ "libnode.so", RUNTIME_NODE },	   { "node", RUNTIME_NODE },
+		{ "libpython3.", RUNTIME_PYTHON }, { "python3", RUNTIME_PYTHON },
 	};
 	const struct mapping *mapping;
 	size_t cursor = 0, i;
@@ -67,7 +66,7 @@ static void source_of_jit(const struct symbolizer *symbolizer, const struct loca
 
 	set(ret, names[source], source == JIT_SOURCE_NONE);
 	if (process)
-		ret->runtime = runtime_of(process);
+		ret->runtime = symbolizer_runtime(process);
 }
 
 void symbolizer_source(const struct symbolizer *symbolizer, const struct location *location,
@@ -80,7 +79,10 @@ void symbolizer_source(const struct symbolizer *symbolizer, const struct locatio
 		source_of_file(symbolizer, location->owner, ret);
 		break;
 	case LOCATION_KERNEL:
-		set(ret, symbolizer_kernel_hidden(symbolizer) ? "none" : "kallsyms",
+		set(ret,
+		    symbolizer_kernel_hidden(symbolizer) ? "none" :
+		    symbolizer->kernel_lines.vmlinux	 ? "DWARF, kallsyms" :
+							   "kallsyms",
 		    symbolizer_kernel_hidden(symbolizer));
 		break;
 	case LOCATION_BPF:
@@ -90,6 +92,8 @@ void symbolizer_source(const struct symbolizer *symbolizer, const struct locatio
 		source_of_jit(symbolizer, location, ret);
 		break;
 	case LOCATION_UNKNOWN:
+		set(ret, "no mapping known", true);
+		break;
 	case LOCATION_NOTE:
 		break;
 	}

@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * User addresses.  One is first turned into what identifies the code (file and ELF address;
- * process and address for JIT code), looked up among the locations, and only when it is new,
- * named.
- *
- * JIT code, whose name can change under a fixed address, is named first, and the name is part of
- * its identity: profiles already made keep the old name, new samples get the new one.
+ * User addresses.  One is first turned into what identifies the code (file and ELF address), looked
+ * up among the locations, and only when it is new, named.  For code made at run time, see
+ * symbolizer_jit.c.
  */
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "profiler/base/cleanup.h"
-#include "profiler/base/clock.h"
-#include "profiler/base/err.h"
-#include "profiler/base/hashmap.h"
 #include "symbolizer/binary.h"
-#include "symbolizer/jit_name.h"
 #include "symbolizer/mappings.h"
 #include "symbolizer/process.h"
 #include "symbolizer/symbolizer_private.h"
@@ -26,7 +16,6 @@
 #define VSYSCALL_START 0xffffffffff600000ull /* arch/x86/include/uapi/asm/vsyscall.h */
 #define VSYSCALL_END 0xffffffffff601000ull
 
-static const struct location_mapping jit_mapping = { 0, UINT64_MAX, 0, "[jit]", "" };
 static const struct location_mapping vdso_mapping = { 0, UINT64_MAX, 0, "[vdso]", "" };
 static const struct location_mapping vsyscall_mapping = {
 	VSYSCALL_START, VSYSCALL_END, 0, "[vsyscall]", "",
@@ -48,10 +37,6 @@ static const char *const user_bottoms[] = {
 	"runtime.goexit*",
 	"runtime.mstart*",
 };
-static const struct location *get_unknown(struct symbolizer *symbolizer)
-{
-	return symbolizer_anonymous(symbolizer, LOCATION_UNKNOWN, 0, "[unknown]", NULL);
-}
 
 /* ---- files ---- */
 
@@ -91,9 +76,9 @@ static const struct location *name_file(struct symbolizer *symbolizer, struct bi
 	return location_store_add(symbolizer->locations, key, &draft);
 }
 
-static const struct location *resolve_address(struct symbolizer *symbolizer,
-					      struct binary *binary, struct location_key *key,
-					      struct location_mapping *mapping)
+const struct location *symbolizer_binary(struct symbolizer *symbolizer, struct binary *binary,
+					 const struct location_key *key,
+					 struct location_mapping *mapping)
 {
 	const struct location *location = location_store_find(symbolizer->locations, key);
 
@@ -113,53 +98,7 @@ static const struct location *resolve_file(struct symbolizer *symbolizer, enum l
 	if (binary_segment(binary, offset, &mapping.start, &mapping.limit, &mapping.offset,
 			   &key.address))
 		key.variant = 1 + binary_generation(binary);
-	return resolve_address(symbolizer, binary, &key, &mapping);
-}
-
-int symbolizer_open_elf(struct symbolizer *symbolizer, const char *path, struct binary **ret,
-			struct errmsg *err)
-{
-	_cleanup_free_ char *absolute = realpath(path, NULL);
-	struct binary_request request = { .path = absolute };
-	struct binary *binary = NULL;
-	int r = absolute ? 0 : -errno;
-
-	if (r == 0) {
-		binary = binary_get(symbolizer->binaries, &request);
-		r = binary ? binary_error(binary) : -ENOMEM;
-	}
-	if (r < 0) {
-		if (binary)
-			binary_put(binary);
-		if (r == -ENOEXEC)
-			return err_say(err, r, "'%s' is not an ELF file, or cut short", path);
-		if (r == -ENOTSUP)
-			return err_say(err, r, "'%s' is an ELF file of another machine", path);
-		if (r == -EINVAL)
-			return err_say(err, r, "'%s' is not a regular file", path);
-		return err_set(err, r, "cannot read '%s'", path);
-	}
-	*ret = binary;
-	return 0;
-}
-
-void symbolizer_close_elf(struct binary *binary)
-{
-	binary_put(binary);
-}
-
-const struct location *symbolizer_elf(struct symbolizer *symbolizer, struct binary *binary,
-				      uint64_t address)
-{
-	struct location_key key = { .owner = binary_id(binary),
-				    .kind = LOCATION_USER,
-				    .address = address };
-	struct location_mapping mapping;
-
-	binary_segment_of_address(binary, address, &mapping.start, &mapping.limit,
-				  &mapping.offset);
-	key.variant = 1 + binary_generation(binary);
-	return resolve_address(symbolizer, binary, &key, &mapping);
+	return symbolizer_binary(symbolizer, binary, &key, &mapping);
 }
 
 /* A 32-bit process's vdso is not ours: no names. */
@@ -177,56 +116,6 @@ static const struct location *resolve_foreign_vdso(struct symbolizer *symbolizer
 	return symbolizer_location(symbolizer, &key, &draft);
 }
 
-/* ---- JIT ---- */
-
-/* The location of JIT code that its runtime names; NULL in *@ret: none does. False: no memory. */
-static bool resolve_named_jit(struct symbolizer *symbolizer, struct process *process,
-			      uint64_t address, uint64_t time_ns, const struct location **ret)
-{
-	struct location_key key = { .owner = process_id(process),
-				    .address = address,
-				    .kind = LOCATION_JIT };
-	struct location_text text = {};
-	struct location_draft draft = { .address = address,
-					.named = true,
-					.texts = &text,
-					.text_cnt = 1,
-					.mapping = &jit_mapping };
-	struct jit_frame frame;
-	struct jit_name name;
-
-	*ret = NULL;
-	if (!process_jit_find(symbolizer->processes, process, address, time_ns, monotonic_ns(),
-			      &frame))
-		return true;
-	key.name = hash_bytes(frame.name, strlen(frame.name));
-	key.variant = frame.line;
-	jit_name_split(frame.name, &name);
-	text.name = frame.name;
-	text.function = name.function;
-	text.filename = frame.filename ? frame.filename : name.filename;
-	/* A perf-map knows where the function begins, not where it is. */
-	text.line = frame.line ? frame.line : name.start_line;
-	text.start_line = name.start_line;
-	*ret = symbolizer_location(symbolizer, &key, &draft);
-	return *ret;
-}
-
-static const struct location *resolve_jit(struct symbolizer *symbolizer, struct process *process,
-					  uint64_t address, uint64_t time_ns, bool is_mapped)
-{
-	const struct location *location;
-
-	if (!resolve_named_jit(symbolizer, process, address, time_ns, &location))
-		return NULL;
-	if (location)
-		return location;
-	if (!is_mapped)
-		return get_unknown(symbolizer);
-	return symbolizer_anonymous(symbolizer, LOCATION_JIT, process_id(process), "[jit]",
-				    &jit_mapping);
-}
-
 const struct location *symbolizer_user(struct symbolizer *symbolizer, struct process *process,
 				       uint64_t time_ns, uint64_t ip, bool return_address)
 {
@@ -238,7 +127,7 @@ const struct location *symbolizer_user(struct symbolizer *symbolizer, struct pro
 		return symbolizer_anonymous(symbolizer, LOCATION_VDSO, 0, "[vsyscall]",
 					    &vsyscall_mapping);
 	if (!process)
-		return get_unknown(symbolizer);
+		return symbolizer_unknown(symbolizer);
 	mapping = mappings_find(process_mappings(process), address, time_ns);
 	before = mapping ? NULL : process_before_exec(process, time_ns);
 	if (before) {
@@ -246,7 +135,7 @@ const struct location *symbolizer_user(struct symbolizer *symbolizer, struct pro
 		process = mapping ? before : process;
 	}
 	if (!mapping)
-		return resolve_jit(symbolizer, process, address, time_ns, false);
+		return symbolizer_jit(symbolizer, process, address, time_ns, false);
 	offset = address - mapping->start + mapping->offset;
 	switch (mapping->kind) {
 	case MAPPING_FILE:
@@ -256,9 +145,9 @@ const struct location *symbolizer_user(struct symbolizer *symbolizer, struct pro
 			return resolve_file(symbolizer, LOCATION_VDSO, mapping->binary, offset);
 		return resolve_foreign_vdso(symbolizer, offset);
 	case MAPPING_JIT:
-		return resolve_jit(symbolizer, process, address, time_ns, true);
+		return symbolizer_jit(symbolizer, process, address, time_ns, true);
 	case MAPPING_VSYSCALL:
 		break; /* its address is fixed: done above */
 	}
-	return get_unknown(symbolizer);
+	return symbolizer_unknown(symbolizer);
 }

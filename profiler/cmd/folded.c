@@ -15,8 +15,8 @@
 #include "profiler/base/fileio.h"
 #include "profiler/base/strbuf.h"
 #include "profiler/cmd/command.h"
+#include "profiler/cmd/folded_opts.h"
 #include "profiler/cmd/profiling.h"
-#include "proto/folded.h"
 #include "proto/profile.h"
 
 #define FILE_BYTES_MAX (512u << 20)
@@ -32,10 +32,7 @@ struct folded {
 static const struct opt folded_opts[] = {
 	{ OPT_TEXT, 0, "value", "TYPE", "count by this sample type (samples)",
 	  offsetof(struct folded, options.value) },
-	{ OPT_SET, 0, "lines", NULL, "name (file.c:42) where known",
-	  offsetof(struct folded, options.lines) },
-	{ OPT_SET, 0, "annotate", NULL, "_[k] behind kernel, _[j] behind JIT frames",
-	  offsetof(struct folded, options.annotate) },
+	FOLDED_OPTS(offsetof(struct folded, options)),
 	{ OPT_END },
 };
 

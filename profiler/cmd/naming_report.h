@@ -7,7 +7,10 @@
 
 struct binaries;
 
-/** naming_report - print the table, each line behind @indent */
+/**
+ * naming_report - print the table, each line behind @indent
+ * Below it the user frames without a name, by binary, with the source that did not have them.
+ */
 void naming_report(FILE *out, const char *indent, const struct binaries *binaries);
 
 #endif

@@ -56,6 +56,9 @@ const struct opt profiling_opts[] = {
 	{ OPT_SET, 0, "no-follow", NULL, "not the children of -p and of the command",
 	  FIELD(no_follow) },
 	NAMING_OPTS(FIELD(naming)),
+	{ OPT_SET, 0, "jvm-perfmap", NULL,
+	  "ask the JVMs among the targets (HotSpot 17 and\nnewer) to write their perf-map, as jcmd does",
+	  FIELD(jvm_perfmap) },
 	{ OPT_SECONDS, 0, "flush", "SEC", "how often the kernel's counts are drained (10)",
 	  FIELD(flush_ns) },
 	{ OPT_COUNT, 0, "map-entries", "N", "distinct samples the kernel holds per flush",
@@ -139,6 +142,7 @@ static void fill_config(struct profiling *profiling, const struct opt_rest *rest
 		.sideband_ring_bytes = profiling->sideband_bytes,
 	};
 	naming_config(&profiling->naming, &config->symbolizer);
+	config->symbolizer.jvm_perfmap = profiling->jvm_perfmap;
 }
 
 int profiling_prepare(struct profiling *profiling, const char *command,

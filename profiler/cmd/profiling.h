@@ -20,7 +20,7 @@ struct errmsg;
 struct profile;
 
 struct profiling {
-	bool all, quiet, user_only, kernel_only, with_idle, no_follow, force, stats;
+	bool all, quiet, user_only, kernel_only, with_idle, no_follow, jvm_perfmap, force, stats;
 	struct naming_opts naming;
 	unsigned int freq_hz;
 	uint64_t duration_ns, flush_ns;

@@ -14,6 +14,7 @@
 #include "profiler/base/err.h"
 #include "profiler/base/strbuf.h"
 #include "profiler/cmd/command.h"
+#include "profiler/cmd/folded_opts.h"
 #include "profiler/cmd/profiling.h"
 #include "proto/profile.h"
 
@@ -24,6 +25,7 @@ struct record {
 	const char *output, *format_name;
 	uint64_t every_ns;
 	enum profile_format format;
+	struct folded_options folded;
 	struct hot_list hot;
 	char *last_path;
 	unsigned int files;
@@ -39,6 +41,7 @@ static const struct opt record_opts[] = {
 	{ OPT_SECONDS, 0, "every", "SEC",
 	  "a complete file each SEC seconds; %T in FILE is\nits start, UTC: 20261120T231500Z",
 	  offsetof(struct record, every_ns) },
+	FOLDED_OPTS(offsetof(struct record, folded)),
 	{ OPT_END },
 };
 
@@ -79,6 +82,9 @@ static int check_output(struct record *record, struct errmsg *err)
 			       "-o '%s': no format has this suffix; use .pb.gz, .pb or .folded, or "
 			       "--format",
 			       record->output);
+	if (record->format != FORMAT_FOLDED && (record->folded.lines || record->folded.annotate))
+		return err_say(err, -EINVAL, "--lines and --annotate are of folded stacks; a pprof "
+					     "file has all that in it: ebpfprof folded FILE --lines");
 	if (record->every_ns && record->every_ns < NS_PER_SEC)
 		return err_say(err, -EINVAL, "--every: at least 1 second, as %%T in -o is in seconds");
 	if (record->every_ns && !strstr(record->output, "%T") && strcmp(record->output, "-") != 0)
@@ -126,7 +132,7 @@ static int save_window(void *context, struct profile *profile, const struct wind
 	record->last_path = path;
 	hot_find(owned, &record->hot);
 	record->hot.user_samples = report->quality.user;
-	code = profile_save(owned, record->format, NULL, path, err);
+	code = profile_save(owned, record->format, &record->folded, path, err);
 	if (code)
 		return code;
 	record->files++;

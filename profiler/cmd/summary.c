@@ -118,6 +118,18 @@ static void print_empty(const struct session_result *result, const struct target
 	fprintf(stderr, "  NO SAMPLES %s\n", why);
 }
 
+static void print_refusals(const struct session_result *result)
+{
+	size_t told = MIN(result->refusal_cnt, (size_t)SESSION_REFUSALS_MAX), i;
+
+	for (i = 0; i < told; i++)
+		fprintf(stderr, "  NOTE       no perf-map of JVM %d: %s\n",
+			(int)result->refusals[i].tgid, result->refusals[i].why);
+	if (result->refusal_cnt > told)
+		fprintf(stderr, "  NOTE       no perf-map of %zu more JVMs\n",
+			result->refusal_cnt - told);
+}
+
 void profiling_summary(const struct profiling *profiling, const struct session_result *result,
 		       const struct hot_list *hot)
 {
@@ -139,6 +151,7 @@ void profiling_summary(const struct profiling *profiling, const struct session_r
 	if (result->perfmap_skipped)
 		fprintf(stderr, "  NOTE       %" PRIu64 " lines of perf-maps left out: no symbols, or "
 				"beyond 16 MiB\n", result->perfmap_skipped);
+	print_refusals(result);
 	if (result->kernel_hidden)
 		fprintf(stderr, "  NOTE       kernel functions have no names: kptr_restrict hides "
 				"them; run as root or\n             sysctl kernel.kptr_restrict=1 "

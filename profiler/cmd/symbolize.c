@@ -19,6 +19,7 @@
 #include "profiler/base/strbuf.h"
 #include "profiler/cmd/command.h"
 #include "profiler/cmd/naming_opts.h"
+#include "proto/utf8.h"
 #include "symbolizer/symbolizer.h"
 
 #define KERNEL_START 0xffff800000000000ull
@@ -67,6 +68,23 @@ static void symbolize_help(FILE *out)
 
 /* ---- answers ---- */
 
+/* A name is a file's or a program's word: nothing in it ends a line or talks to the terminal. */
+static void print_name(struct strbuf *out, const char *name)
+{
+	size_t left = strlen(name), step;
+	uint32_t code;
+
+	for (; left; name += step, left -= step) {
+		step = utf8_next(name, left, &code);
+		if (code < ' ' || (code >= 0x7f && code < 0xa0))
+			strbuf_add_char(out, '?');
+		else if (code == UTF8_REPLACEMENT)
+			strbuf_add_str(out, "\xef\xbf\xbd");
+		else
+			strbuf_add(out, name, step);
+	}
+}
+
 static void print_text(struct symbolize *symbolize, uint64_t address,
 		       const struct location *location)
 {
@@ -78,9 +96,12 @@ static void print_text(struct symbolize *symbolize, uint64_t address,
 		const struct location_line *line = &location->lines[i];
 
 		strbuf_add_str(out, i ? " (inlined by) " : "");
-		strbuf_add_str(out, line->function);
-		if (line->filename)
-			strbuf_printf(out, " at %s:%u", line->filename, line->line);
+		print_name(out, line->function);
+		if (line->filename) {
+			strbuf_add_str(out, " at ");
+			print_name(out, line->filename);
+			strbuf_printf(out, ":%u", line->line);
+		}
 		strbuf_add_char(out, '\n');
 	}
 }
@@ -177,8 +198,10 @@ static int answer(struct symbolize *symbolize, uint64_t address, struct errmsg *
 
 /* ---- questions ---- */
 
-static bool parse_address(const char *text, uint64_t *ret)
+/* @len: the whole line's, which may have NULs in it. */
+static bool parse_address(const char *text, size_t len, uint64_t *ret)
 {
+	const char *text_end = text + len;
 	char *end;
 
 	text += strspn(text, " \t");
@@ -187,7 +210,7 @@ static bool parse_address(const char *text, uint64_t *ret)
 	errno = 0;
 	*ret = strtoull(text, &end, 16);
 	end += strspn(end, " \t\r\n");
-	return end != text && *end == '\0' && errno == 0;
+	return end != text && end == text_end && errno == 0;
 }
 
 /* A line that is no address has its place among the answers too. */
@@ -195,14 +218,14 @@ static int answer_bad(struct symbolize *symbolize, const char *line, uint64_t nu
 		      struct errmsg *err)
 {
 	symbolize->bad = true;
-	fprintf(stderr, "ebpfprof: line %" PRIu64 ": '%.60s' is no hexadecimal address\n", number,
-		line);
+	fprintf(stderr, "ebpfprof: line %" PRIu64 " is no hexadecimal address\n", number);
 	if (symbolize->json) {
 		strbuf_add_str(&symbolize->out, "{\"input\":");
 		json_add_string(&symbolize->out, line);
 		strbuf_add_str(&symbolize->out, ",\"error\":\"not a hexadecimal address\"}\n");
 	} else {
-		strbuf_printf(&symbolize->out, "%s: ??\n", line);
+		print_name(&symbolize->out, line);
+		strbuf_add_str(&symbolize->out, ": ??\n");
 	}
 	return put_out(symbolize, err);
 }
@@ -221,10 +244,11 @@ static int answer_stdin(struct symbolize *symbolize, struct errmsg *err)
 	flush = !is_file; /* somebody may wait for each answer */
 	while (r == 0 && (len = getline(&line, &capacity, stdin)) > 0) {
 		number++;
-		line[strcspn(line, "\r\n")] = '\0';
-		if (!line[strspn(line, " \t")])
+		while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r'))
+			line[--len] = '\0';
+		if (strspn(line, " \t") == (size_t)len)
 			continue;
-		if (parse_address(line, &address))
+		if (parse_address(line, (size_t)len, &address))
 			r = answer(symbolize, address, err);
 		else
 			r = answer_bad(symbolize, line, number, err);
@@ -266,7 +290,7 @@ static int work(struct symbolize *symbolize, const struct opt_rest *rest, struct
 	if (r == 0 && !rest->cnt)
 		r = answer_stdin(symbolize, err);
 	for (i = 0; r == 0 && i < rest->cnt; i++) {
-		parse_address(rest->words[i], &address); /* checked before */
+		parse_address(rest->words[i], strlen(rest->words[i]), &address); /* checked before */
 		r = answer(symbolize, address, err);
 	}
 	if (r == 0 && (fflush(stdout) || ferror(stdout)))
@@ -285,7 +309,7 @@ static int check(const struct symbolize *symbolize, const struct opt_rest *rest,
 	if (symbolize->debug_file && !symbolize->file)
 		return err_say(err, -EINVAL, "--debug belongs to -e FILE");
 	for (i = 0; i < rest->cnt; i++) {
-		if (!parse_address(rest->words[i], &address))
+		if (!parse_address(rest->words[i], strlen(rest->words[i]), &address))
 			return err_say(err, -EINVAL, "'%s' is no hexadecimal address",
 				       rest->words[i]);
 	}

@@ -39,7 +39,7 @@ static struct binary_use *make_use(struct symbolizer *symbolizer, const struct l
 		return NULL;
 	use->kind = location->kind;
 	symbolizer_source(symbolizer, location, &use->source);
-	use->path = strdup(location->mapping->filename);
+	use->path = strdup(location->mapping ? location->mapping->filename : "[unknown]");
 	if (!use->path) {
 		free(use);
 		return NULL;
@@ -54,11 +54,14 @@ struct binary_use *binaries_get(struct binaries *binaries, struct symbolizer *sy
 	struct binary_use **slot, *use;
 	bool is_new;
 
-	if (!location->mapping)
+	if (!location->mapping && location->kind != LOCATION_UNKNOWN)
 		return NULL;
 	slot = hashmap_get(&binaries->by_owner, &key);
-	if (slot)
+	if (slot) {
+		if ((*slot)->source.is_poor) /* a perf-map may have come */
+			symbolizer_source(symbolizer, location, &(*slot)->source);
 		return *slot;
+	}
 	if (binaries->by_owner.cnt == BINARIES_MAX)
 		return &binaries->others;
 	use = make_use(symbolizer, location);

@@ -35,7 +35,7 @@ void binaries_free(struct binaries *binaries);
 
 /**
  * binaries_get - the entry that @location belongs to
- * NULL: it is no code (a note, an address without mapping), or memory is out.  Stays valid until
+ * NULL: it is no code but a note, or memory is out.  Stays valid until
  * binaries_free().
  */
 struct binary_use *binaries_get(struct binaries *binaries, struct symbolizer *symbolizer,

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "profiler/base/cleanup.h"
 #include "profiler/base/clock.h"
@@ -24,6 +25,7 @@
 #include "profiler/pipeline/bodies.h"
 #include "profiler/pipeline/command.h"
 #include "profiler/pipeline/join.h"
+#include "profiler/pipeline/report.h"
 #include "profiler/pipeline/resolve.h"
 #include "profiler/pipeline/stacks.h"
 #include "profiler/pipeline/watch.h"
@@ -34,6 +36,8 @@
 #define SIDEBAND_RING_BYTES (256u << 10)
 #define RESCAN_NS NS_PER_SEC
 #define NAMELESS_BYTES_MAX (2u << 20)
+#define AWAIT_NS (2 * NS_PER_SEC)
+#define AWAIT_STEP_NS (10 * NS_PER_MS)
 #define LATE_NS NS_PER_SEC /* how long after a flush older samples may still be named */
 
 struct session {
@@ -220,24 +224,27 @@ static int drain(struct session *session)
 {
 	int err = pull(session);
 
+	symbolizer_await_names(session->symbolizer, false);
 	if (!err)
 		err = name_bodies(session);
 	return err ? fail(session, err, "drain the samples") : 0;
 }
 
-static void add_totals(struct sampler_totals *sum, const struct sampler_totals *more)
+/* Names that others were asked for come soon or not at all. */
+static int await_names(struct session *session)
 {
-	sum->due += more->due;
-	sum->not_fired += more->not_fired;
-	sum->fired += more->fired;
-	sum->idle += more->idle;
-	sum->filtered += more->filtered;
-	sum->counted += more->counted;
-	sum->lost_full += more->lost_full;
-	sum->lost_busy += more->lost_busy;
-	sum->counts_full += more->counts_full;
-	sum->body_ring_full += more->body_ring_full;
-	sum->follow_full += more->follow_full;
+	uint64_t until_ns = monotonic_ns() + AWAIT_NS;
+	const struct timespec pause = { .tv_nsec = AWAIT_STEP_NS };
+	bool hurry = true;
+	int err = 0;
+
+	while (!err && symbolizer_await_names(session->symbolizer, hurry) &&
+	       monotonic_ns() < until_ns) {
+		hurry = false;
+		nanosleep(&pause, NULL);
+		err = pull(session);
+	}
+	return err ? fail(session, err, "drain the samples") : 0;
 }
 
 /* Processes whose leader exited: gone for good, or does another thread run on? */
@@ -287,6 +294,8 @@ static int flush(struct session *session)
 	if (err)
 		return fail(session, err, "read the sampler's counters");
 	err = drain(session);
+	if (!err)
+		err = await_names(session);
 	if (err)
 		return err;
 	join_begin_epoch(&session->join, epoch);
@@ -297,7 +306,7 @@ static int flush(struct session *session)
 		err = join_spilled(session, epoch);
 	if (err)
 		return fail(session, err, "join samples with their stacks");
-	add_totals(&session->join.report.totals, &totals);
+	window_report_add_totals(&session->join.report, &totals);
 	session->join.report.sideband_lost += session->sideband_lost;
 	session->join.report.sideband_refused += session->sideband_refused;
 	session->sideband_lost = session->sideband_refused = 0;
@@ -307,26 +316,6 @@ static int flush(struct session *session)
 	symbolizer_trim(session->symbolizer, before_ns);
 	session->last_flush_ns = now_ns;
 	return 0;
-}
-
-static void add_report(struct window_report *sum, const struct window_report *more)
-{
-	add_totals(&sum->totals, &more->totals);
-	sum->quality.user += more->quality.user;
-	sum->quality.complete += more->quality.complete;
-	sum->quality.frames += more->quality.frames;
-	sum->quality.named += more->quality.named;
-	sum->processes += more->processes;
-	sum->stacks += more->stacks;
-	sum->without_stack += more->without_stack;
-	sum->without_names += more->without_names;
-	sum->without_labels += more->without_labels;
-	sum->sideband_lost += more->sideband_lost;
-	sum->sideband_refused += more->sideband_refused;
-	sum->duration_ns += more->duration_ns;
-	if (!sum->start_ns)
-		sum->start_ns = more->start_ns;
-	sum->end_ns = more->end_ns;
 }
 
 static void begin_window(struct session *session, uint64_t now_ns)
@@ -351,7 +340,7 @@ static int end_window(struct session *session, bool last)
 	profile = join_end_window(&session->join, session->window_start_wall_ns,
 				  now_ns - session->window_start_ns);
 	report = session->join.report;
-	add_report(&session->result->total, &report);
+	window_report_add(&session->result->total, &report);
 	err = config->window(config->context, profile, &report, session->err);
 	if (err || last)
 		return err;
@@ -523,6 +512,8 @@ static void fill_result(struct session *session)
 	result->period = sampler_period(session->sampler);
 	symbolizer_stats(session->symbolizer, &stats);
 	result->perfmap_skipped = stats.perfmap_skipped;
+	result->refusal_cnt = symbolizer_refusals(session->symbolizer, result->refusals,
+						  SESSION_REFUSALS_MAX);
 	result->kernel_hidden = symbolizer_kernel_hidden(session->symbolizer);
 	result->binaries = session->join.binaries;
 	binaries_init(&session->join.binaries);

@@ -17,32 +17,11 @@
 #include "profiler/collect/sampler.h"
 #include "profiler/collect/targets.h"
 #include "profiler/pipeline/binaries.h"
+#include "profiler/pipeline/report.h"
 #include "symbolizer/symbolizer.h"
 
 struct errmsg;
 struct profile;
-
-/* How the stacks of a window ended; samples. */
-struct stack_quality {
-	uint64_t user;	   /* samples with a user stack */
-	uint64_t complete; /* of them, walked to the stack's base */
-	uint64_t frames, named; /* user frames of these samples, those with a name */
-};
-
-/* What one window was made of. `totals` fits the profile exactly. */
-struct window_report {
-	struct sampler_totals totals;
-	struct stack_quality quality;
-	uint64_t processes;	  /* distinct (pid, start, exec) */
-	uint64_t stacks;	  /* distinct stacks (kernel and user frames together) */
-	uint64_t without_stack;	  /* counted, but the frames were lost: ring full */
-	uint64_t without_names;   /* counted, but the task's names were lost: ring full */
-	uint64_t without_labels;  /* counted without pid and tid: the profile was at its limit */
-	uint64_t sideband_lost;	  /* records of processes that the kernel dropped */
-	uint64_t sideband_refused; /* ... that a table of ours had no room for */
-	uint64_t start_ns, end_ns; /* wall clock, UTC */
-	uint64_t duration_ns;	   /* by the monotonic clock */
-};
 
 enum session_end {
 	SESSION_END_DURATION,
@@ -50,6 +29,8 @@ enum session_end {
 	SESSION_END_COMMAND,
 	SESSION_END_SIGNAL,
 };
+
+#define SESSION_REFUSALS_MAX 4 /* that are told in full */
 
 struct session_result {
 	enum session_end end;
@@ -62,6 +43,8 @@ struct session_result {
 	unsigned int cpu_cnt;
 	uint64_t period;
 	uint64_t perfmap_skipped; /* lines of perf-maps: no symbol, or beyond the limit */
+	struct symbolizer_refusal refusals[SESSION_REFUSALS_MAX]; /* [min(refusal_cnt, MAX)] */
+	size_t refusal_cnt; /* JVMs that gave no perf-map */
 	bool kernel_hidden; /* kernel addresses have no names: kptr_restrict */
 	struct binaries binaries; /* the caller's: binaries_free() */
 };

@@ -231,6 +231,15 @@ def test_live_folded_has_them_too(tool, build):
     assert share_ending_with(own, folded_chain(C_TRUTH)) > 0.9, stacks
 
 
+def test_record_writes_the_same_folded_names(tool, build):
+    program = copy(build("chain.c", *USUAL), tool.folder, "live_gcc")
+    tool.run("record", "-F", "499", "--lines", "--annotate", "-o", "x.folded", "--", program, "1")
+    with open(os.path.join(tool.folder, "x.folded")) as text:
+        own = [line for line in text if line.startswith("live_gcc;")]
+    assert any(";".join(folded_chain(C_TRUTH)) + " " in line for line in own), own[:5]
+    tool.fails("record", "--lines", "-o", "x.pb.gz", "--", program, "1", status=2, says="folded")
+
+
 def test_no_debug_info_leaves_functions(tool, build):
     program = copy(build("chain.c", *USUAL), tool.folder, "live_gcc")
     stacks = tool.folded("-F", "499", "--no-debug-info", "--lines", "--annotate", "--", program,
