@@ -291,7 +291,8 @@ static int compare_codes(const void *a, const void *b)
 	return left->attributes < right->attributes ? -1 : left->attributes > right->attributes;
 }
 
-static int load_table(struct dwarf *dwarf, struct section *section, struct dwarf_abbrevs *abbrevs)
+/* Reads more and more until the table has its end. */
+static int read_table(struct section *section, struct dwarf_abbrevs *abbrevs)
 {
 	uint64_t left = section->size - MIN(section->size, abbrevs->offset);
 	size_t size = FIRST_PIECE;
@@ -302,17 +303,27 @@ static int load_table(struct dwarf *dwarf, struct section *section, struct dwarf
 		ret = section_read_up_to(section, abbrevs->offset, size, &view);
 		if (ret)
 			return ret;
-		ret = dwarf_work(dwarf, (uint64_t)view.size * LOAD_WORK);
-		if (!ret)
-			ret = parse_table(abbrevs, &view);
+		ret = parse_table(abbrevs, &view);
+		abbrevs->raw_bytes = ret ? view.size : abbrevs->raw_bytes;
 		section_view_close(&view);
 		if (ret <= 0)
-			break;
+			return ret;
 		if (size >= left)
 			return -ENOEXEC;
 		if (size >= TABLE_BYTES_MAX)
 			return -EFBIG;
 	}
+}
+
+static int load_table(struct dwarf *dwarf, struct section *section, struct dwarf_abbrevs *abbrevs)
+{
+	int ret = dwarf_work(dwarf, 0);
+
+	if (ret)
+		return ret;
+	ret = read_table(section, abbrevs);
+	/* No more than the section has: a look-up's share is enough for one table and one walk. */
+	dwarf_work(dwarf, (uint64_t)abbrevs->raw_bytes * LOAD_WORK);
 	if (!ret && !abbrevs->dense)
 		qsort(abbrevs->declarations, abbrevs->cnt, sizeof(*abbrevs->declarations),
 		      compare_codes);

@@ -18,6 +18,7 @@ struct dwarf_package;
 struct dwarf_split;
 
 #define DWARF_ABBREVS_KEPT 8
+#define DWARF_ABBREVS_BYTES_KEPT (16u << 20) /* or the one in use; eight honest ones: some MB */
 #define DWARF_SCOPES_KEPT 8
 #define DWARF_SPLITS_KEPT 32 /* .dwo files open at once */
 

@@ -80,13 +80,18 @@ static void ask_everywhere(struct dwarf_image *image)
 
 /* ---- roots ---------------------------------------------------------------------------------- */
 
-static void put_far_root(struct dwarf_image *image, unsigned int filler_cnt)
+static void put_root(struct dwarf_image *image)
 {
-	put_filler(image, 2, filler_cnt);
 	image_abbrev(image, 900000, DW_TAG_compile_unit, true, DW_AT_low_pc, DW_FORM_addr,
 		     DW_AT_high_pc, DW_FORM_data8, 0);
 	image_abbrev(image, 900001, DW_TAG_subprogram, false, DW_AT_name, DW_FORM_string,
 		     DW_AT_low_pc, DW_FORM_addr, DW_AT_high_pc, DW_FORM_data8, 0);
+}
+
+static void put_far_root(struct dwarf_image *image, unsigned int filler_cnt)
+{
+	put_filler(image, 2, filler_cnt);
+	put_root(image);
 	put(image, ABBREV, 0, 1);
 }
 
@@ -142,8 +147,6 @@ static void test_tables_that_lie_in_each_other_are_not_all_made(void **state)
 	put_filler(&image, 20, 1);
 	table_bytes = put_at(&image, ABBREV);
 	put_filler(&image, 21, 99);
-	put_far_root(&image, 0);
-	image.sections[ABBREV].len = put_at(&image, ABBREV) - 1;
 	put_filler(&image, 1000000, 50000);
 	image_abbrev(&image, 2000000, DW_TAG_compile_unit, true, DW_AT_stmt_list,
 		     DW_FORM_sec_offset, 0);
@@ -230,6 +233,50 @@ static void test_a_range_list_is_not_read_for_each_function(void **state)
 	put(&image, RANGES, 0, 8);
 	put(&image, RANGES, 0, 8);
 	ask_everywhere(&image);
+	image_free(&image);
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+#define TABLE_UNITS 9
+
+/* Units of a function each, and tables that lie in each other: each of them takes 6 MB. */
+static void test_tables_of_abbreviations_are_kept_within_some_megabytes(void **state)
+{
+	struct dwarf_image image;
+	struct dwarf *dwarf;
+	size_t table_bytes;
+	unsigned int i;
+
+	(void)state;
+	image_init(&image);
+	put_filler(&image, 20, 1);
+	table_bytes = put_at(&image, ABBREV);
+	put_filler(&image, 21, TABLE_UNITS);
+	put_root(&image);
+	put_filler(&image, 1000000, 200000);
+	put(&image, ABBREV, 0, 1);
+	for (i = 0; i < TABLE_UNITS; i++) {
+		uint64_t text = IMAGE_TEXT + 0x100 * i;
+
+		begin_unit(&image, i * table_bytes);
+		put_uleb(&image, INFO, 900000);
+		put(&image, INFO, text, 8);
+		put(&image, INFO, 0x100, 8);
+		put_uleb(&image, INFO, 900001);
+		put_text(&image, INFO, "function");
+		put(&image, INFO, text, 8);
+		put(&image, INFO, 0x100, 8);
+		put(&image, INFO, 0, 1);
+		image_end(&image);
+	}
+	dwarf = image_open(&image);
+	for (i = 0; i < TABLE_UNITS; i++) {
+		assert_string_equal(answer_at(dwarf, IMAGE_TEXT + 0x100 * i), "function@:0");
+		assert_true(dwarf_heap_bytes(dwarf) < 20u << 20);
+	}
+	assert_true(dwarf_heap_bytes(dwarf) > 10u << 20);
+	dwarf_close(dwarf);
 	image_free(&image);
 }
 
@@ -361,6 +408,7 @@ int main(void)
 		BOUNDED(test_tables_that_lie_in_each_other_are_not_all_made),
 		BOUNDED(test_values_without_bytes_are_not_steps_without_number),
 		BOUNDED(test_a_range_list_is_not_read_for_each_function),
+		cmocka_unit_test(test_tables_of_abbreviations_are_kept_within_some_megabytes),
 		BOUNDED(test_chains_of_origins_do_not_make_tables_without_end),
 		BOUNDED(test_chains_of_scopes_do_not_walk_without_end),
 	};
