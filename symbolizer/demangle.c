@@ -171,7 +171,14 @@ static bool demangle_whole(const char *name, bool simple, struct output *output)
 		return false;
 	if (simple && demangle_cpp(name, true, output))
 		return true;
-	return demangle_cpp(name, false, output);
+	if (demangle_cpp(name, false, output))
+		return true;
+	/*
+	 * The tree of a name with an unresolved name (`sr`) in it fails by chance: libiberty (seen
+	 * of 2.40) leaves a state of the parser unset there.  Without the tree it sets it.
+	 */
+	strbuf_clear(&output->text);
+	return cplus_demangle_v3_callback(name, OPTIONS, on_text, output) && output->text.len;
 }
 
 /*

@@ -55,6 +55,18 @@ static void test_demangle_cpp(void **state)
 			 "std::vector<int, std::allocator<int> >::push_back(int const&)");
 }
 
+/* libiberty's tree of it is there or not, by what lies on the stack. */
+static void test_demangle_unresolved_names_in_any_case(void **state)
+{
+	(void)state;
+	assert_demangles("_ZSt4swapIN5part63KeyEENSt9enable_ifIXsr6__and_ISt6__not_ISt15__is_tuple_likeI"
+			 "T_EESt21is_move_constructibleIS5_ESt18is_move_assignableIS5_EEE5valueEvE4typeE"
+			 "RS5_SE_",
+			 "std::enable_if<__and_<std::__not_<std::__is_tuple_like<part6::Key> >, std::is_"
+			 "move_constructible<part6::Key>, std::is_move_assignable<part6::Key> >::value, "
+			 "void>::type std::swap<part6::Key>(part6::Key&, part6::Key&)");
+}
+
 static void test_demangle_rust_legacy_drops_hash(void **state)
 {
 	(void)state;
@@ -370,6 +382,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_demangle_cpp),
+		cmocka_unit_test(test_demangle_unresolved_names_in_any_case),
 		cmocka_unit_test(test_demangle_rust_legacy_drops_hash),
 		cmocka_unit_test(test_demangle_rust_v0_drops_crate_hash),
 		cmocka_unit_test(test_demangle_drops_suffixes_of_clones),
