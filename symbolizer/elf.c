@@ -341,6 +341,11 @@ bool elf_file_is_in_memory(const struct elf_file *elf)
 	return elf->image;
 }
 
+uint64_t elf_file_bytes(const struct elf_file *elf)
+{
+	return elf->size;
+}
+
 uint64_t elf_file_entry(const struct elf_file *elf)
 {
 	return elf->header.e_entry;
