@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include <xxhash.h>
@@ -271,6 +272,15 @@ static bool is_lasting(int code)
 	       code == -EDQUOT || code == -ENOENT; /* somebody removed the folder */
 }
 
+/* Beyond `ulimit -f` a write does not fail but ends the program, by SIGXFSZ. */
+static bool may_write(uint64_t bytes)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+	       (limit.rlim_cur == RLIM_INFINITY || bytes <= limit.rlim_cur);
+}
+
 static int put_entry(struct symbol_cache *cache, int folder, const char *name,
 		     const struct header *header, const struct iovec *parts, int part_cnt)
 {
@@ -279,6 +289,8 @@ static int put_entry(struct symbol_cache *cache, int folder, const char *name,
 
 	if (cache->put_error && monotonic_ns() - cache->put_error_ns < RETRY_NS)
 		return cache->put_error;
+	if (!may_write(sizeof(*header) + header->payload_bytes))
+		return -EFBIG;
 	ret = cache_make_room(cache, bytes);
 	if (!ret)
 		ret = write_entry(folder, name, header, parts, part_cnt);

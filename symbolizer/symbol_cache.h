@@ -55,7 +55,8 @@ void symbol_cache_release(struct symbol_cache_entry *entry);
 
 /**
  * symbol_cache_put - write an entry, its payload given in @parts
- * Makes room if need be; an entry larger than a quarter of the cache is not written (-EFBIG).
+ * Makes room if need be; an entry larger than a quarter of the cache, or than
+ * `ulimit -f` allows, is not written (-EFBIG).
  * Errors: -errno; nothing is left behind then.
  */
 int symbol_cache_put(struct symbol_cache *cache, enum symbol_cache_kind kind,

@@ -69,7 +69,7 @@ class Stacks:
 class Tool:
     def __init__(self, folder):
         self.folder = folder
-        self.cache = os.path.join(folder, "cache")
+        self.cache = folder + ".cache"  # beside it: the folder shows what a command left
 
     def run(self, *args, check=True, timeout=120, **kwargs):
         """Run ebpfprof; the result has returncode, stdout and stderr (text)."""

@@ -377,6 +377,21 @@ def test_another_library_at_the_same_path(tool, build, start):
     assert stacks.share("other::Motor::run(unsigned long)", "container") > 0.9, stacks
 
 
+def test_a_root_of_its_own_with_another_libc(tool, build, start):
+    """musl's libc.so is at the same time its loader; it is where no file of ours is."""
+    namespaces = unshare("--mount")
+    root = os.path.join(tool.folder, "root")
+    loader = "/lib/ld-musl-x86_64.so.1"
+    program = build("libcspin.c", "-O1", cc="musl-gcc")
+    copy(program, root, "prog")
+    copy(os.path.realpath(loader), os.path.join(root, "lib"), os.path.basename(loader))
+    process = start(*namespaces, "chroot", root, "/prog")
+    is_spinning(process)
+    stacks = tool.record("-p", process.pid, "-F", "499", "-d", "1")
+    leaves = sum(n for s, n in stacks.counts.items() if s[0] == "prog" and s[-1] == "strlen")
+    assert leaves > 0.8 * stacks.total() > 0, stacks
+
+
 @pytest.mark.parametrize("container_has_one", [True, False])
 def test_debug_file_of_the_namespace_comes_first(tool, build, start, container_has_one):
     """Two debug files of one build-id: that of the process's own root is the right one; without
@@ -447,22 +462,6 @@ def test_jitdump_has_the_line_that_runs(tool):
                  if "spinJs" in function["name"] and function["filename"] == SPIN_JS]
         hot += n if lines and lines[0] in loop else 0
     assert hot > 0.7 * sum(n for _, n in profile.samples), done.stderr
-
-
-def test_jvm_writes_its_perf_map_for_us(tool, start):
-    if "--jvm-perfmap" not in tool.run("help", "record").stdout:
-        pytest.skip("record has no --jvm-perfmap here")
-    from test_jit import SPIN_JAVA
-    java = need("java")
-    source = os.path.join(tool.folder, "Spin.java")
-    with open(source, "w") as out:
-        out.write(SPIN_JAVA)
-    program = start(java, "-XX:+PreserveFramePointer", source)
-    wait_until(lambda: "libjvm" in open(f"/proc/{program.pid}/maps").read())
-    time.sleep(5)
-    stacks = tool.record("--jvm-perfmap", "-p", program.pid, "-d", "3", "-F", "199")
-    spinning = sum(n for s, n in stacks.counts.items() if any("Spin.spin" in f for f in s))
-    assert spinning > 0.7 * stacks.total(), stacks
 
 
 # ---- where names come from, and what to do ----

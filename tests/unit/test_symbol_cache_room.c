@@ -194,6 +194,22 @@ static void test_a_put_that_fails_leaves_nothing(void **state)
 	symbol_cache_free(cache);
 }
 
+static void test_a_limit_of_file_sizes_is_no_end(void **state)
+{
+	struct symbol_cache *cache = open_cache(0);
+	struct rlimit old, small;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small = (struct rlimit){ 20, old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_int_equal(put_text(cache, &id, "names"), -EFBIG);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(put_text(cache, &id, "names"), 0);
+	assert_text(cache, "names");
+	symbol_cache_free(cache);
+}
+
 static void test_a_read_only_folder_still_gives(void **state)
 {
 	struct symbol_cache *cache;
@@ -305,6 +321,7 @@ int main(void)
 		IN_FOLDER(test_an_entry_of_more_than_a_quarter_is_refused),
 		IN_FOLDER(test_leftovers_of_dead_writers_go),
 		IN_FOLDER(test_a_put_that_fails_leaves_nothing),
+		IN_FOLDER(test_a_limit_of_file_sizes_is_no_end),
 		IN_FOLDER(test_a_read_only_folder_still_gives),
 		IN_FOLDER(test_writers_at_the_same_time_do_not_meet),
 		IN_FOLDER(test_cache_survives_failing_allocations),
