@@ -175,7 +175,7 @@ static int add_silent_units(struct build *build, struct elf_file *elf)
 
 	if (!known)
 		return -ENOMEM;
-	if (!section_open_debug(elf, ".debug_aranges", &section)) {
+	if (!dwarf_section_open(elf, ".debug_aranges", NULL, &section)) {
 		ret = read_sets(build, &section, known);
 		section_close(&section);
 		if (ret == -ENOMEM)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Any bytes as an ELF file, in memory and behind a descriptor: both must say the same. */
+/* Any bytes as an ELF file, in memory and behind a descriptor: both must say the same; as stubs. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 
 #include "profiler/base/err.h"
 #include "symbolizer/elf.h"
+#include "symbolizer/elf_private.h"
 #include "symbolizer/symtab.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -91,6 +92,25 @@ static long exercise(int fd, const uint8_t *data, size_t size)
 	return ret;
 }
 
+/* The stubs of both machines: each step goes on, and no further than a stub is long. */
+static void decode(const uint8_t *code, size_t len)
+{
+	static size_t (*const decoders[])(const uint8_t *, size_t, uint64_t, uint64_t *) = {
+		elf_plt_decode_x86_64,
+		elf_plt_decode_aarch64,
+	};
+	size_t i, at, step;
+	uint64_t slot;
+
+	for (i = 0; i < sizeof(decoders) / sizeof(decoders[0]); i++) {
+		for (at = 0; at < len; at += step) {
+			step = decoders[i](code + at, len - at, at, &slot);
+			if (!step || step > 20)
+				abort();
+		}
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	int fd = memfd_create("elf", MFD_CLOEXEC);
@@ -99,6 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (exercise(-1, data, size) != exercise(fd, NULL, 0))
 		abort();
+	decode(data, size);
 	close(fd);
 	return 0;
 }
