@@ -21,6 +21,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <xxhash.h>
+
 #include "profiler/base/cleanup.h"
 #include "profiler/base/clock.h"
 #include "symbolizer/debuginfod.h"
@@ -31,6 +33,8 @@
 #include "symbolizer/symbol_cache.h"
 
 #define OPEN_MAX_CNT 64
+#define SAMPLES 16	 /* of a symbol table, into the stamp */
+#define SAMPLE_BYTES 256 /* ten entries */
 #define ASK_AGAIN_NS NS_PER_SEC
 
 /* One ELF file of those that name a program. */
@@ -114,6 +118,29 @@ static void mix_part(struct debug_info *info, const struct part *part, bool with
 	if (with_time)
 		info->stamp = mix(info->stamp, (uint64_t)st.st_mtim.tv_sec * NS_PER_SEC +
 						       (uint64_t)st.st_mtim.tv_nsec);
+}
+
+/*
+ * A build-id can be given by hand (--build-id=0x...), and tools that edit a finished program
+ * (objcopy --change-addresses) keep it, and the size: so some of the symbols count too.  All of
+ * them would be tens of megabytes to read of large programs.
+ */
+static void mix_symbols(struct debug_info *info, const char *name)
+{
+	struct section section;
+	struct section_view view;
+	uint64_t i, offset;
+
+	if (section_open(info->program.elf, name, &section) < 0)
+		return;
+	for (i = 0; i < SAMPLES; i++) {
+		offset = section.size / SAMPLES * i;
+		if (section_read_up_to(&section, offset, SAMPLE_BYTES, &view) < 0)
+			break;
+		info->stamp = mix(info->stamp, XXH3_64bits(view.bytes, view.size));
+		section_view_close(&view);
+	}
+	section_close(&section);
 }
 
 /* Opens what @file leads to, and closes that otherwise. */
@@ -287,6 +314,10 @@ int debug_info_open(struct debug_host *host, const struct debug_search *search, 
 	mix_part(info, &info->program, false);
 	mix_part(info, &info->debug, true);
 	mix_part(info, &info->mini, false);
+	if (host->cache && info->program.fd >= 0) {
+		mix_symbols(info, ".symtab");
+		mix_symbols(info, ".dynsym");
+	}
 	info->item.bytes = heap_bytes(info);
 	info->item.drop = drop;
 	symbol_memory_add(&host->memory, &info->item);

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from conftest import EBPFPROF, workload
+from conftest import EBPFPROF, need, workload
 from naming import (USUAL, build_id, chain_truth, check_chain, command, copy, frames_of, marks,
                     names_of, runtime_address, symbolize, symbols)
 
@@ -392,6 +392,27 @@ def test_programs_without_a_build_id_are_not_mixed_up(tool, build):
         shutil.copy(program, path)
         address = marks(program)["entry"]
         assert names_of(symbolize(tool, "-e", path, addresses=address)[0]) == [name]
+
+
+def test_programs_of_one_build_id_and_size_are_not_mixed_up(tool):
+    """Build-ids are given by hand, too: here to two programs whose functions stand elsewhere."""
+    programs = []
+    for name, order in [("first", range(2100)), ("other", reversed(range(2100)))]:
+        path = os.path.join(tool.folder, name)
+        with open(path + ".c", "w") as source:
+            source.writelines(f"int function_{i:04d}(int x) {{ return x + {i + 1000}; }}\n"
+                              for i in order)
+            source.write("int main(void) { return 0; }\n")
+        command(need("gcc"), "-Wl,--build-id=0x1234567890abcdef", "-o", path, path + ".c")
+        programs.append(path)
+    assert len({os.path.getsize(path) for path in programs}) == 1
+    at = [symbols(path)["function_0007"] for path in programs]
+    assert at[0] != at[1]
+    env = dict(os.environ, XDG_CACHE_HOME=tool.cache)
+    for path, address in zip(programs * 2, at * 2):
+        answer, = symbolize(tool, "-e", path, addresses=[address], env=env)
+        assert names_of(answer) == ["function_0007"], path
+    assert entries(tool.cache)
 
 
 def test_symbols_of_a_large_program_by_cache(tool):
