@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -157,6 +158,22 @@ def test_process_that_is_not_there(tool):
     ended = subprocess.Popen(["true"])
     ended.wait()
     tool.fails("symbolize", "-p", ended.pid, "1234", says=str(ended.pid))
+
+
+def test_process_that_cannot_be_read(tool, start):
+    """Neither another user's process nor one that only waits to be reaped has `[unknown]` code."""
+    alive = start("sleep", "60")
+    with tempfile.TemporaryDirectory() as place: # which others can reach
+        os.chmod(place, 0o755)
+        program = shutil.copy(EBPFPROF, place)
+        done = subprocess.run([program, "symbolize", "--no-cache", "-p", str(alive.pid), "1234"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              user=12345, group=12345, extra_groups=[])
+    assert done.returncode == 1 and not done.stdout, done
+    assert f"process {alive.pid}: Permission denied" in done.stderr, done.stderr
+    zombie = start("true")
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+    tool.fails("symbolize", "-p", zombie.pid, "1234", says=str(zombie.pid))
 
 
 # ---- hostile files ----
