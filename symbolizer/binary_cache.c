@@ -263,7 +263,7 @@ void binary_set_unreadable(struct binary *binary, int error)
 	if (error == -ENOEXEC)
 		why = "not an ELF file, or cut short";
 	else if (error == -ENOTSUP)
-		why = "of another machine";
+		why = "32-bit, or of another machine";
 	else if (error == -ESTALE)
 		why = "replaced by another file";
 	else if (error == -EINVAL)

@@ -33,8 +33,8 @@ static void print_file(void *context, const char *path, const struct symbolizer_
 	char advice[300] = "";
 
 	*(bool *)context = true;
-	if (source->is_poor)
-		naming_advice_file("", path, advice, sizeof(advice));
+	if (source->is_poor && !source->is_unreadable)
+		naming_advice_file("", path, source->build_id, advice, sizeof(advice));
 	printf("  %-48s %s%s%s\n", path, source->names_from, advice[0] ? "; " : "", advice);
 }
 
