@@ -30,6 +30,38 @@ struct dwarf_file *dwarf_sup_file(struct dwarf *dwarf)
 	return dwarf->has_sup ? &dwarf->sup : NULL;
 }
 
+/* ---- bounding the work ---------------------------------------------------------------------- */
+
+#define WORK_MIN (256u << 10)
+#define WORK_OF_INDEX 8 /* times the size of the sections */
+#define WORK_OF_LOOK_UP 4
+
+int dwarf_work(struct dwarf *dwarf, uint64_t bytes)
+{
+	if (!dwarf->work_left)
+		return -EFBIG;
+	dwarf->work_left -= MIN(bytes, dwarf->work_left);
+	return 0;
+}
+
+void dwarf_work_allow(struct dwarf *dwarf, const struct dwarf_file *file, unsigned int times)
+{
+	/* A section is of no more than 1 GiB, or than its file, which ends below 2^63. */
+	uint64_t bytes = MIN(file->info.section.size + file->abbrev.section.size, UINT64_MAX / 64);
+
+	dwarf->work_left += MIN(bytes * times, UINT64_MAX - dwarf->work_left);
+}
+
+static void start_work(struct dwarf *dwarf, unsigned int times)
+{
+	dwarf->work_left = WORK_MIN;
+	dwarf_work_allow(dwarf, &dwarf->main, times);
+	if (dwarf->has_sup)
+		dwarf_work_allow(dwarf, &dwarf->sup, times);
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
 static int use_index(struct dwarf *dwarf)
 {
 	const struct dwarf_config *config = &dwarf->config;
@@ -40,6 +72,7 @@ static int use_index(struct dwarf *dwarf)
 		dwarf->index = config->index;
 		dwarf->main.units_known = true;
 	} else {
+		start_work(dwarf, WORK_OF_INDEX);
 		ret = dwarf_index_build(dwarf, config->elf, &dwarf->main, &dwarf->text,
 					&dwarf->owned_index);
 		if (ret)
@@ -122,8 +155,9 @@ size_t dwarf_heap_bytes(const struct dwarf *dwarf)
 	if (dwarf->owned_index)
 		bytes += dwarf_index_bytes(dwarf->owned_index);
 	for (i = 0; i < DWARF_ABBREVS_KEPT; i++)
-		bytes += dwarf->abbrevs[i].abbrevs ? dwarf_abbrevs_bytes(dwarf->abbrevs[i].abbrevs) :
-						     0;
+		bytes += dwarf->abbrevs[i].abbrevs ?
+				 dwarf_abbrevs_bytes(dwarf->abbrevs[i].abbrevs) :
+				 0;
 	return bytes;
 }
 
@@ -189,8 +223,8 @@ static void add_frame(struct dwarf *dwarf, const struct dwarf_unit *unit,
 	if (i < answer->cnt && unit) {
 		file = call->in_sup ? dwarf_sup_file(dwarf) : unit->file;
 		dwarf_name_read(dwarf, file, call->origin, unit, &dwarf->name);
-		frame.name = source_frames_text(frames, dwarf->name.text.text,
-						dwarf->name.text.len);
+		frame.name =
+			source_frames_text(frames, dwarf->name.text.text, dwarf->name.text.len);
 		frame.start_line = dwarf->name.start_line;
 		frame.linker_name = dwarf->name.linker_name;
 	}
@@ -230,5 +264,6 @@ bool dwarf_find(struct dwarf *dwarf, uint64_t address, struct source_frames *fra
 	if (!dwarf_text_offset(&dwarf->text, address, &offset))
 		return false;
 	number = dwarf_runs_find(dwarf_index_runs(index), index->run_cnt, offset);
+	start_work(dwarf, WORK_OF_LOOK_UP);
 	return number != DWARF_NOBODY && find_in_unit(dwarf, number, address, offset, frames);
 }

@@ -23,6 +23,9 @@
 #define FIRST_PIECE 4096
 #define TABLE_BYTES_MAX (4u << 20) /* the largest seen are 100 KB */
 #define STEPS_MAX UINT16_MAX	   /* of one declaration */
+#define ATTRIBUTES_BYTES_MAX 4096  /* of one declaration; the largest seen are 60 */
+#define SCAN_BYTES_MAX 4096	   /* looked through for a single declaration */
+#define LOAD_WORK 4 /* making a table of a byte costs as much as walking over so many */
 
 /* ---- what a declaration is ------------------------------------------------------------------ */
 
@@ -102,8 +105,8 @@ static bool reserve(void **array, size_t *capacity, size_t cnt, size_t size)
 static int add_step(struct dwarf_abbrevs *abbrevs, struct dwarf_declaration *declaration,
 		    const struct dwarf_step *step)
 {
-	struct dwarf_step *last =
-		declaration->step_cnt ? &abbrevs->steps[abbrevs->step_cnt - 1] : NULL;
+	struct dwarf_step *last = declaration->step_cnt ? &abbrevs->steps[abbrevs->step_cnt - 1] :
+							  NULL;
 
 	if (last && step->kind == DWARF_STEP_SKIP && last->kind == DWARF_STEP_SKIP &&
 	    last->number < UINT16_MAX) {
@@ -151,6 +154,9 @@ static int add_attribute(struct dwarf_abbrevs *abbrevs, struct dwarf_declaration
 		.form = form > UINT16_MAX ? 0 : (uint16_t)form,
 	};
 
+	/* The first of several counts: else values without bytes could be steps without number. */
+	if (slot != DWARF_NO_SLOT && (declaration->slots & 1u << slot))
+		step.slot = slot = DWARF_NO_SLOT;
 	if (slot != DWARF_NO_SLOT)
 		declaration->slots |= (1u << slot) & 0x7f;
 	if (bytes >= 0 && slot == DWARF_NO_SLOT) {
@@ -173,12 +179,13 @@ static int add_attribute(struct dwarf_abbrevs *abbrevs, struct dwarf_declaration
 static void settle_declaration(const struct dwarf_abbrevs *abbrevs,
 			       struct dwarf_declaration *declaration)
 {
-	const struct dwarf_step *first = abbrevs->steps + declaration->steps;
+	const struct dwarf_step *first =
+		declaration->step_cnt ? &abbrevs->steps[declaration->steps] : NULL;
 	unsigned int code = 1u << DWARF_LOW_PC | 1u << DWARF_RANGES;
 
 	if (declaration->kind == DWARF_ABSTRACT && (declaration->slots & code))
 		declaration->kind = DWARF_FUNCTION;
-	if (!declaration->step_cnt)
+	if (!first)
 		declaration->fixed_bytes = 0;
 	else if (declaration->step_cnt == 1 && first->kind == DWARF_STEP_SKIP &&
 		 first->number < DWARF_NOT_FIXED)
@@ -223,6 +230,7 @@ static int add_declaration(struct dwarf_abbrevs *abbrevs, uint64_t code, struct 
 		.children = children & 1,
 		.attributes = (uint32_t)(cursor->at - table),
 	};
+	const uint8_t *start = cursor->at;
 	int64_t implicit;
 	int ret;
 
@@ -232,6 +240,8 @@ static int add_declaration(struct dwarf_abbrevs *abbrevs, uint64_t code, struct 
 		     sizeof(declaration)))
 		return -ENOMEM;
 	while (next_attribute(cursor, &attribute, &form, &implicit)) {
+		if (cursor->at - start > ATTRIBUTES_BYTES_MAX)
+			return -ENOEXEC;
 		ret = add_attribute(abbrevs, &declaration, attribute, form, implicit);
 		if (ret)
 			return ret;
@@ -281,7 +291,8 @@ static int compare_codes(const void *a, const void *b)
 	return left->attributes < right->attributes ? -1 : left->attributes > right->attributes;
 }
 
-static int load_table(struct section *section, struct dwarf_abbrevs *abbrevs)
+/* Reads more and more until the table has its end. */
+static int read_table(struct section *section, struct dwarf_abbrevs *abbrevs)
 {
 	uint64_t left = section->size - MIN(section->size, abbrevs->offset);
 	size_t size = FIRST_PIECE;
@@ -293,14 +304,26 @@ static int load_table(struct section *section, struct dwarf_abbrevs *abbrevs)
 		if (ret)
 			return ret;
 		ret = parse_table(abbrevs, &view);
+		abbrevs->raw_bytes = ret ? view.size : abbrevs->raw_bytes;
 		section_view_close(&view);
 		if (ret <= 0)
-			break;
+			return ret;
 		if (size >= left)
 			return -ENOEXEC;
 		if (size >= TABLE_BYTES_MAX)
 			return -EFBIG;
 	}
+}
+
+static int load_table(struct dwarf *dwarf, struct section *section, struct dwarf_abbrevs *abbrevs)
+{
+	int ret = dwarf_work(dwarf, 0);
+
+	if (ret)
+		return ret;
+	ret = read_table(section, abbrevs);
+	/* No more than the section has: a look-up's share is enough for one table and one walk. */
+	dwarf_work(dwarf, (uint64_t)abbrevs->raw_bytes * LOAD_WORK);
 	if (!ret && !abbrevs->dense)
 		qsort(abbrevs->declarations, abbrevs->cnt, sizeof(*abbrevs->declarations),
 		      compare_codes);
@@ -322,7 +345,7 @@ int dwarf_abbrevs_load(const struct dwarf_unit *unit, struct dwarf_abbrevs **ret
 	abbrevs->file = unit->file;
 	abbrevs->offset = unit->abbrev_offset;
 	abbrevs->encoding = unit->encoding;
-	code = load_table(&unit->file->abbrev.section, abbrevs);
+	code = load_table(unit->dwarf, &unit->file->abbrev.section, abbrevs);
 	if (code)
 		return code;
 	*ret = TAKE_PTR(abbrevs);
@@ -380,8 +403,10 @@ static int find_declaration(struct byte_cursor *cursor, uint64_t code, uint16_t 
 		tag = read_uleb128(cursor);
 		read_u8(cursor);
 		attributes = *cursor;
-		while (next_attribute(cursor, &attribute, &form, &implicit))
-			;
+		while (next_attribute(cursor, &attribute, &form, &implicit)) {
+			if (cursor->at - attributes.at > ATTRIBUTES_BYTES_MAX)
+				return -ENOEXEC;
+		}
 		if (cursor->failed)
 			return 1;
 		if (other != code)
@@ -396,21 +421,25 @@ int dwarf_declaration_find(const struct dwarf_unit *unit, uint64_t code, uint16_
 			   struct byte_cursor *ret)
 {
 	struct dwarf_section *section = &unit->file->abbrev;
-	size_t want = FIRST_PIECE / 4;
+	size_t want = SCAN_BYTES_MAX / 4;
+	const uint8_t *start;
 	int found;
 
-	for (;; want *= 16) {
+	for (;; want *= 4) {
 		int error = dwarf_section_at(section, unit->abbrev_offset, want, ret);
 
 		if (error)
 			return error;
+		start = ret->at;
+		ret->end = start + MIN(bytes_left(ret), want);
 		found = find_declaration(ret, code, ret_tag);
-		if (found <= 0)
-			return found;
+		error = dwarf_work(unit->dwarf, (uint64_t)(ret->at - start));
+		if (error || found <= 0)
+			return error ? error : found;
 		if (want >= section->section.size - unit->abbrev_offset)
 			return -ENOEXEC;
-		if (want >= TABLE_BYTES_MAX)
-			return -EFBIG;
+		if (want >= SCAN_BYTES_MAX)
+			return -E2BIG;
 	}
 }
 

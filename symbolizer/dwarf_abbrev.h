@@ -103,6 +103,8 @@ const struct dwarf_abbrevs *dwarf_abbrevs_kept(const struct dwarf_unit *unit);
 /**
  * dwarf_declaration_find - look for one declaration without making a table
  * @ret: a cursor at its attributes; valid until the file's .debug_abbrev is read again
+ * Errors: -E2BIG it does not stand near the table's beginning: a table is worth its cost; those
+ * of dwarf_abbrevs_load().
  */
 int dwarf_declaration_find(const struct dwarf_unit *unit, uint64_t code, uint16_t *ret_tag,
 			   struct byte_cursor *ret);

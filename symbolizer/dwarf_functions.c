@@ -194,7 +194,7 @@ size_t dwarf_functions_bytes(const struct dwarf_functions *functions)
 }
 
 int dwarf_functions_add(const struct dwarf_unit *unit, struct dwarf_intervals *intervals,
-			uint32_t owner)
+			uint32_t owner, uint64_t *items_left)
 {
 	struct build build;
 	struct dwarf_walk walk;
@@ -205,9 +205,11 @@ int dwarf_functions_add(const struct dwarf_unit *unit, struct dwarf_intervals *i
 	if (ret)
 		return ret;
 	build.intervals = *intervals;
+	build.ranges.items_left = *items_left;
 	while (!ret && dwarf_walk_next(&walk))
 		ret = add_ranges(&build, &walk, owner);
 	*intervals = build.intervals;
+	*items_left = build.ranges.items_left;
 	dwarf_walk_end(&walk);
 	return ret;
 }

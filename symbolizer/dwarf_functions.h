@@ -36,8 +36,12 @@ int dwarf_functions_load(const struct dwarf_unit *unit, const struct dwarf_text 
 void dwarf_functions_free(struct dwarf_functions *functions);
 size_t dwarf_functions_bytes(const struct dwarf_functions *functions);
 
-/** dwarf_functions_add - add to @intervals what the unit's functions cover, as @owner's */
+/**
+ * dwarf_functions_add - add to @intervals what the unit's functions cover, as @owner's
+ * @items_left: of range lists, for all units together; see struct dwarf_range_visit
+ * Errors: -E2BIG they ran out; as above.
+ */
 int dwarf_functions_add(const struct dwarf_unit *unit, struct dwarf_intervals *intervals,
-			uint32_t owner);
+			uint32_t owner, uint64_t *items_left);
 
 #endif

@@ -195,7 +195,8 @@ static int add_silent_units(struct build *build, struct elf_file *elf)
 		ret = dwarf_unit_open(build->dwarf, build->file, build->file->units[number].offset,
 				      &unit);
 		if (!ret)
-			ret = dwarf_functions_add(&unit, &build->intervals, number);
+			ret = dwarf_functions_add(&unit, &build->intervals, number,
+						  &build->ranges.items_left);
 		if (ret == -ENOMEM || ret == -EIO)
 			return ret;
 	}

@@ -17,6 +17,8 @@ enum {
 	COLUMN_RNGLISTS = 8,
 };
 
+#define PROBES_MAX 65536 /* tables are at most two thirds full: honest ones need a few */
+
 struct table {
 	uint16_t version;
 	uint32_t column_cnt, row_cnt, slot_cnt;
@@ -66,7 +68,7 @@ static int find_row(const struct table *table, uint64_t dwo_id, uint32_t *ret)
 	uint32_t slot = (uint32_t)dwo_id & mask;
 	uint32_t step = ((uint32_t)(dwo_id >> 32) & mask) | 1;
 
-	for (i = 0; i < table->slot_cnt; i++, slot = (slot + step) & mask) {
+	for (i = 0; i < table->slot_cnt && i < PROBES_MAX; i++, slot = (slot + step) & mask) {
 		row = (uint32_t)number_at(table->rows, slot, 4);
 		if (!row)
 			return -ENOENT;

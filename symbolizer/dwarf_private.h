@@ -123,7 +123,18 @@ int dwarf_unit_around(struct dwarf *dwarf, struct dwarf_file *file, uint64_t off
 /** dwarf_entry_read - attributes of the entry at @offset, which must lie in @unit */
 int dwarf_entry_read(const struct dwarf_unit *unit, uint64_t offset, struct dwarf_attributes *ret);
 
+/* ---- dwarf.c ---- */
+
 /** dwarf_sup_file - the supplementary file (dwz), or NULL */
 struct dwarf_file *dwarf_sup_file(struct dwarf *dwarf);
+
+/**
+ * dwarf_work - go through @bytes of this look-up's share; -EFBIG it was used up before
+ * What it is for: see struct dwarf.
+ */
+int dwarf_work(struct dwarf *dwarf, uint64_t bytes);
+
+/** dwarf_work_allow - go through the entries and declarations of @file up to @times times more */
+void dwarf_work_allow(struct dwarf *dwarf, const struct dwarf_file *file, unsigned int times);
 
 #endif

@@ -22,6 +22,7 @@
 
 #define PATH_BYTES_MAX 4096
 #define UNITS_LOOKED_AT_MAX 65536 /* of one .dwo, most of them of types */
+#define WORK_OF_SPLIT 2		  /* times the size of the sections; a look-up asks twice */
 
 struct dwarf_split {
 	struct elf_file *elf;
@@ -101,8 +102,8 @@ static int open_in_package(const struct dwarf_unit *skeleton, struct dwarf_unit 
 
 	if (!package || !package->cu_index.bytes)
 		return -ENOENT;
-	code = dwarf_package_find(package->cu_index.bytes, package->cu_index.size,
-				  skeleton->dwo_id, &row);
+	code = dwarf_package_find(package->cu_index.bytes, package->cu_index.size, skeleton->dwo_id,
+				  &row);
 	return code ? code : open_unit(skeleton, &package->file, &row, ret);
 }
 
@@ -199,7 +200,10 @@ static int load_split(const struct dwarf_unit *skeleton, struct dwarf_split *spl
 	if (ret)
 		return ret;
 	ret = dwarf_file_open(split->elf, true, &split->file);
-	return ret ? ret : find_unit(skeleton, split);
+	if (ret)
+		return ret;
+	dwarf_work_allow(skeleton->dwarf, &split->file, WORK_OF_SPLIT);
+	return find_unit(skeleton, split);
 }
 
 /* A slot for one more file; the one used longest ago goes. */
@@ -257,10 +261,13 @@ int dwarf_split_unit(const struct dwarf_unit *skeleton, struct dwarf_unit *ret)
 		return -ENODATA;
 	code = open_in_package(skeleton, ret);
 	if (!code)
+		dwarf_work_allow(skeleton->dwarf, ret->file, WORK_OF_SPLIT);
+	if (!code)
 		return 0;
 	code = get_split(skeleton, &split);
 	if (code)
 		return code;
+	dwarf_work_allow(skeleton->dwarf, &split->file, WORK_OF_SPLIT);
 	split->used = ++skeleton->dwarf->uses;
 	row.info = split->unit_offset;
 	return open_unit(skeleton, &split->file, &row, ret);

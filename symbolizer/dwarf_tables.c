@@ -136,12 +136,50 @@ const struct dwarf_abbrevs *dwarf_abbrevs_kept(const struct dwarf_unit *unit)
 	return NULL;
 }
 
+static void drop_abbrevs(struct dwarf *dwarf, size_t slot)
+{
+	dwarf_abbrevs_free(dwarf->abbrevs[slot].abbrevs);
+	dwarf->abbrevs[slot].abbrevs = NULL;
+	dwarf->abbrevs[slot].used = 0;
+}
+
+static size_t find_oldest(const struct dwarf *dwarf, size_t *ret_bytes)
+{
+	size_t i, oldest = DWARF_ABBREVS_KEPT;
+
+	*ret_bytes = 0;
+	for (i = 0; i < DWARF_ABBREVS_KEPT; i++) {
+		if (!dwarf->abbrevs[i].abbrevs)
+			continue;
+		*ret_bytes += dwarf_abbrevs_bytes(dwarf->abbrevs[i].abbrevs);
+		if (oldest == DWARF_ABBREVS_KEPT ||
+		    dwarf->abbrevs[i].used < dwarf->abbrevs[oldest].used)
+			oldest = i;
+	}
+	return oldest;
+}
+
+/* A slot for a table of @bytes; those used longest ago go. */
+static size_t make_room(struct dwarf *dwarf, size_t bytes)
+{
+	size_t kept, oldest, i = 0;
+
+	while ((oldest = find_oldest(dwarf, &kept)) < DWARF_ABBREVS_KEPT &&
+	       kept + bytes > DWARF_ABBREVS_BYTES_KEPT)
+		drop_abbrevs(dwarf, oldest);
+	while (i < DWARF_ABBREVS_KEPT && dwarf->abbrevs[i].abbrevs)
+		i++;
+	if (i == DWARF_ABBREVS_KEPT)
+		drop_abbrevs(dwarf, i = oldest);
+	return i;
+}
+
 int dwarf_abbrevs_of(const struct dwarf_unit *unit, const struct dwarf_abbrevs **ret)
 {
 	const struct dwarf_abbrevs *kept = dwarf_abbrevs_kept(unit);
 	struct dwarf *dwarf = unit->dwarf;
 	struct dwarf_abbrevs *abbrevs;
-	size_t i, oldest = 0;
+	size_t slot;
 	int code;
 
 	if (kept) {
@@ -151,13 +189,9 @@ int dwarf_abbrevs_of(const struct dwarf_unit *unit, const struct dwarf_abbrevs *
 	code = dwarf_abbrevs_load(unit, &abbrevs);
 	if (code)
 		return code;
-	for (i = 0; i < DWARF_ABBREVS_KEPT; i++) {
-		if (dwarf->abbrevs[i].used < dwarf->abbrevs[oldest].used)
-			oldest = i;
-	}
-	dwarf_abbrevs_free(dwarf->abbrevs[oldest].abbrevs);
-	dwarf->abbrevs[oldest].abbrevs = abbrevs;
-	dwarf->abbrevs[oldest].used = ++dwarf->uses;
+	slot = make_room(dwarf, dwarf_abbrevs_bytes(abbrevs));
+	dwarf->abbrevs[slot].abbrevs = abbrevs;
+	dwarf->abbrevs[slot].used = ++dwarf->uses;
 	*ret = abbrevs;
 	return 0;
 }
@@ -169,8 +203,6 @@ void dwarf_abbrevs_forget(struct dwarf *dwarf, const struct dwarf_file *file)
 	for (i = 0; i < DWARF_ABBREVS_KEPT; i++) {
 		if (!dwarf->abbrevs[i].abbrevs || (file && dwarf->abbrevs[i].abbrevs->file != file))
 			continue;
-		dwarf_abbrevs_free(dwarf->abbrevs[i].abbrevs);
-		dwarf->abbrevs[i].abbrevs = NULL;
-		dwarf->abbrevs[i].used = 0;
+		drop_abbrevs(dwarf, i);
 	}
 }

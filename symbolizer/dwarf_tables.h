@@ -18,6 +18,7 @@ struct dwarf_package;
 struct dwarf_split;
 
 #define DWARF_ABBREVS_KEPT 8
+#define DWARF_ABBREVS_BYTES_KEPT (16u << 20) /* or the one in use; eight honest ones: some MB */
 #define DWARF_SCOPES_KEPT 8
 #define DWARF_SPLITS_KEPT 32 /* .dwo files open at once */
 
@@ -58,6 +59,13 @@ struct dwarf {
 	struct dwarf_split *splits[DWARF_SPLITS_KEPT];
 	struct dwarf_package *package; /* NULL = none */
 	uint64_t uses;
+	/*
+	 * Bytes that this look-up, or the making of the index, may still go through.  References
+	 * lead anywhere: a hostile file makes each of them want another unit's root, table of
+	 * abbreviations or scopes, and the product of all these is seconds out of 64 KB.  Whoever
+	 * finds nothing left gives up; one unit, however large, can always be walked over.
+	 */
+	uint64_t work_left;
 	struct dwarf_name name; /* scratch */
 };
 

@@ -15,7 +15,7 @@
 #include "symbolizer/dwarf_form.h"
 
 #define HEADER_BYTES_MAX 64
-#define ENTRY_BYTES 256		    /* enough for nearly all entries that are read singly */
+#define ENTRY_BYTES 256		   /* enough for nearly all entries that are read singly */
 #define ENTRY_BYTES_MAX (1u << 20) /* texts and blocks among the attributes */
 #define UNITS_MAX (4u << 20)
 
@@ -125,8 +125,11 @@ static int find_attributes(const struct dwarf_unit *unit, uint64_t code, bool sc
 	const struct dwarf_abbrevs *abbrevs = dwarf_abbrevs_kept(unit);
 	int error;
 
-	if (!abbrevs && scan)
-		return dwarf_declaration_find(unit, code, ret_tag, ret);
+	if (!abbrevs && scan) {
+		error = dwarf_declaration_find(unit, code, ret_tag, ret);
+		if (error != -E2BIG)
+			return error;
+	}
 	if (!abbrevs) {
 		error = dwarf_abbrevs_of(unit, &abbrevs);
 		if (error)
@@ -168,8 +171,9 @@ static int read_entry(const struct dwarf_unit *unit, uint64_t offset, bool scan,
 			return error;
 		dwarf_attributes_read(unit, &attributes, &entry,
 				      offset + (uint64_t)(entry.at - start), ret);
-		if (!entry.failed)
-			return 0;
+		error = dwarf_work(unit->dwarf, (uint64_t)(entry.at - start));
+		if (error || !entry.failed)
+			return error;
 	}
 	return -ENOEXEC;
 }

@@ -41,6 +41,8 @@ int dwarf_walk_start(const struct dwarf_unit *unit, unsigned int wanted, struct 
 	if (size > DWARF_UNIT_BYTES_MAX)
 		return -EFBIG;
 	code = dwarf_abbrevs_of(unit, &walk.abbrevs);
+	if (!code)
+		code = dwarf_work(unit->dwarf, size);
 	if (code)
 		return code;
 	code = section_read(&unit->file->info.section, unit->offset, size, &walk.view);
