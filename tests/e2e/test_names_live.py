@@ -548,9 +548,9 @@ def test_summary_says_how_to_get_names(build, tmp_path):
 def test_advice_is_for_the_file_that_runs(build, tmp_path):
     """A file of that name in another mount namespace is not of the package that the host has."""
     bash, _ = packaged_program_without_symbols()
-    program = os.path.join(tmp_path, "stripped")
-    command("strip", "-o", program, build("chain.c", *USUAL))
-    other = copy(program, tmp_path, "other")
+    program, other = (os.path.join(tmp_path, name) for name in ("stripped", "other"))
+    for path in (program, other):
+        command("strip", "-o", path, build("chain.c", *USUAL, f"-DOF_{os.path.basename(path)}"))
     script = f"mount --bind {other} {bash} && exec {bash} {SECONDS}"
     recording = Recording(tmp_path)
     try:
