@@ -65,6 +65,7 @@ void binary_cache_configure(struct binary_cache *cache, const struct binary_nami
 	cache->host.debug_dir = naming->debug_dir;
 	cache->host.debug_file = naming->debug_file;
 	cache->host.with_lines = naming->with_lines;
+	cache->host.waits = naming->waits;
 }
 
 /* ---- names ---- */

@@ -155,8 +155,9 @@ static int open_found(struct part *part, struct debug_file *file)
 static void ask_debuginfod(struct debug_info *info)
 {
 	struct debug_file file = { .fd = -1 };
-	int r = debuginfod_ask(info->host->debuginfod, elf_file_build_id(info->program.elf),
-			       &file.fd);
+	const struct elf_build_id *id = elf_file_build_id(info->program.elf);
+	int r = info->host->waits ? debuginfod_wait(info->host->debuginfod, id, &file.fd) :
+				    debuginfod_ask(info->host->debuginfod, id, &file.fd);
 
 	info->is_awaited = r == -EAGAIN || r == -ENOSPC;
 	info->ask_ns = monotonic_ns() + ASK_AGAIN_NS;
@@ -353,6 +354,11 @@ uint64_t debug_info_stamp(const struct debug_info *info)
 unsigned int debug_info_sources(const struct debug_info *info)
 {
 	return info->sources;
+}
+
+bool debug_info_is_awaited(const struct debug_info *info)
+{
+	return info->is_awaited;
 }
 
 bool debug_info_arrived(struct debug_info *info, uint64_t now_ns)
