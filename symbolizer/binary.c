@@ -222,6 +222,8 @@ static void on_drop_debug(void *context)
 	struct binary *binary = context;
 
 	binary->debug = NULL;
+	if (binary->symtab && symtab_reads_files(binary->symtab))
+		binary_drop_symbols(binary);
 }
 
 /* Makes binary->debug, the door to its files. */
@@ -283,17 +285,19 @@ static void describe_sources(struct binary *binary)
 }
 
 /* Its table from the cache on disk, or NULL. */
-static struct symtab *cached_symbols(struct binary *binary)
+static struct symtab *cached_symbols(struct binary *binary, struct elf_file *const *files,
+				     size_t cnt)
 {
+	struct symbol_cache_entry *entry = &binary->symbols_entry;
 	struct symtab *symtab;
 
-	if (symbol_cache_get(binary->cache->host.cache, CACHE_SYMTAB, &binary->build_id,
-			     debug_info_stamp(binary->debug), &binary->symbols_entry) < 0)
+	if (symbol_cache_get(binary->cache->host.cache, CACHE_SYMTAB,
+			     debug_info_cache_id(binary->debug), debug_info_stamp(binary->debug),
+			     entry) < 0)
 		return NULL;
-	if (symtab_from_bytes(binary->symbols_entry.payload, binary->symbols_entry.size, &symtab) ==
-	    0)
+	if (symtab_from_bytes(entry->payload, entry->size, files, cnt, &symtab) == 0)
 		return symtab;
-	symbol_cache_release(&binary->symbols_entry);
+	symbol_cache_release(entry);
 	return NULL;
 }
 
@@ -302,18 +306,20 @@ static void cache_symbols(struct binary *binary, const struct symtab *symtab)
 	struct iovec parts[SYMTAB_PARTS];
 
 	symtab_parts(symtab, parts);
-	symbol_cache_put(binary->cache->host.cache, CACHE_SYMTAB, &binary->build_id,
-			 debug_info_stamp(binary->debug), parts, SYMTAB_PARTS);
+	symbol_cache_put(binary->cache->host.cache, CACHE_SYMTAB,
+			 debug_info_cache_id(binary->debug), debug_info_stamp(binary->debug), parts,
+			 SYMTAB_PARTS);
 }
 
 static int read_symbols(struct binary *binary, struct symtab **ret)
 {
 	struct elf_file *files[DEBUG_INFO_FILES];
-	bool may_cache = binary->cache->host.cache && binary->build_id.len && !binary->image;
+	bool may_cache = binary->cache->host.cache && debug_info_cache_id(binary->debug)->len &&
+			 !binary->image;
 	size_t cnt = debug_info_symbol_files(binary->debug, files);
 	int r;
 
-	*ret = may_cache ? cached_symbols(binary) : NULL;
+	*ret = may_cache ? cached_symbols(binary, files, cnt) : NULL;
 	if (*ret)
 		return 0;
 	r = symtab_load(files, cnt, ret);
@@ -337,7 +343,9 @@ static int load_symbols(struct binary *binary)
 	else if (symtab_sources(symtab) & SYMTAB_FROM_DYNSYM)
 		binary->sources |= NAMES_DYNSYM;
 	describe_sources(binary);
+	debug_info_pin(binary->debug, true); /* the table may read names from its files */
 	binary_keep_symbols(binary, symtab);
+	debug_info_pin(binary->debug, false);
 	return 0;
 }
 

@@ -189,12 +189,16 @@ static void on_drop_symbols(struct symbol_memory_item *item)
 	free_symbols((struct binary *)((char *)item - offsetof(struct binary, symbols)));
 }
 
+void binary_drop_symbols(struct binary *binary)
+{
+	symbol_memory_remove(&binary->cache->host.memory, &binary->symbols);
+	free_symbols(binary);
+}
+
 void binary_drop_names(struct binary *binary)
 {
-	if (binary->symtab) {
-		symbol_memory_remove(&binary->cache->host.memory, &binary->symbols);
-		free_symbols(binary);
-	}
+	if (binary->symtab)
+		binary_drop_symbols(binary);
 	debug_info_close(binary->debug);
 	binary->debug = NULL;
 }

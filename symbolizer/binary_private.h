@@ -74,6 +74,9 @@ bool binary_is_same_file(const struct binary_file *a, const struct binary_file *
 /** binary_keep_symbols - take over @symtab, at the cost of the least recently used ones */
 void binary_keep_symbols(struct binary *binary, struct symtab *symtab);
 
+/** binary_drop_symbols - forget its symbols, which must be there */
+void binary_drop_symbols(struct binary *binary);
+
 /** binary_drop_names - forget its symbols and debug information */
 void binary_drop_names(struct binary *binary);
 

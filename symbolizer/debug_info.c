@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <xxhash.h>
@@ -36,6 +37,7 @@
 #define SAMPLES 16	 /* of a symbol table, into the stamp */
 #define SAMPLE_BYTES 256 /* ten entries */
 #define ASK_AGAIN_NS NS_PER_SEC
+#define SETTLED_S 2 /* a file written to within a tick of the clock may have kept its times */
 
 /* One ELF file of those that name a program. */
 struct part {
@@ -57,6 +59,7 @@ struct debug_info {
 	struct dwarf *dwarf;
 	bool dwarf_tried;
 	struct symbol_cache_entry index; /* of dwarf; no payload: none */
+	struct elf_build_id cache_id;
 	uint64_t stamp;
 	bool is_awaited; /* debuginfod was asked */
 	uint64_t ask_ns; /* not again before */
@@ -141,6 +144,39 @@ static void mix_symbols(struct debug_info *info, const char *name)
 		section_view_close(&view);
 	}
 	section_close(&section);
+}
+
+/* A program without build-id is the same as long as its place and its times are. */
+static void use_place_as_id(struct debug_info *info)
+{
+	struct stat st;
+	uint64_t words[2];
+
+	if (info->program.fd < 0 || fstat(info->program.fd, &st) < 0 ||
+	    time(NULL) - st.st_ctim.tv_sec < SETTLED_S)
+		return;
+	words[0] = st.st_dev;
+	words[1] = st.st_ino;
+	memcpy(info->cache_id.bytes, words, sizeof(words));
+	info->cache_id.len = sizeof(words);
+	info->stamp = mix(info->stamp,
+			  (uint64_t)st.st_ctim.tv_sec * NS_PER_SEC + (uint64_t)st.st_ctim.tv_nsec);
+}
+
+static void make_cache_id(struct debug_info *info)
+{
+	info->cache_id = *elf_file_build_id(info->program.elf);
+	mix_part(info, &info->program, !info->cache_id.len);
+	mix_part(info, &info->debug, true);
+	mix_part(info, &info->mini, false);
+	if (!info->host->cache)
+		return;
+	if (info->cache_id.len) {
+		mix_symbols(info, ".symtab");
+		mix_symbols(info, ".dynsym");
+	} else {
+		use_place_as_id(info);
+	}
 }
 
 /* Opens what @file leads to, and closes that otherwise. */
@@ -312,13 +348,7 @@ int debug_info_open(struct debug_host *host, const struct debug_search *search, 
 		find_files(info);
 	if (host->with_lines && dwarf_part(info))
 		info->sources |= NAMES_DWARF;
-	mix_part(info, &info->program, false);
-	mix_part(info, &info->debug, true);
-	mix_part(info, &info->mini, false);
-	if (host->cache && info->program.fd >= 0) {
-		mix_symbols(info, ".symtab");
-		mix_symbols(info, ".dynsym");
-	}
+	make_cache_id(info);
 	info->item.bytes = heap_bytes(info);
 	info->item.drop = drop;
 	symbol_memory_add(&host->memory, &info->item);
@@ -344,6 +374,16 @@ size_t debug_info_symbol_files(struct debug_info *info, struct elf_file *ret[DEB
 	if (info->mini.elf)
 		ret[cnt++] = info->mini.elf;
 	return cnt;
+}
+
+void debug_info_pin(struct debug_info *info, bool pinned)
+{
+	info->item.pinned = pinned;
+}
+
+const struct elf_build_id *debug_info_cache_id(const struct debug_info *info)
+{
+	return &info->cache_id;
 }
 
 uint64_t debug_info_stamp(const struct debug_info *info)
@@ -414,15 +454,15 @@ static void save_index(struct debug_info *info)
 	struct iovec part;
 
 	part.iov_base = (void *)(uintptr_t)dwarf_index(info->dwarf, &part.iov_len);
-	symbol_cache_put(info->host->cache, CACHE_DWARF_INDEX,
-			 elf_file_build_id(info->program.elf), info->stamp, &part, 1);
+	symbol_cache_put(info->host->cache, CACHE_DWARF_INDEX, &info->cache_id, info->stamp, &part,
+			 1);
 }
 
 static void open_dwarf(struct debug_info *info)
 {
 	struct debug_host *host = info->host;
 	struct part *part = dwarf_part(info);
-	const struct elf_build_id *id = elf_file_build_id(info->program.elf);
+	const struct elf_build_id *id = &info->cache_id;
 	struct dwarf_config config = {
 		.open_split = open_split,
 		.close_split = close_split,
@@ -446,14 +486,12 @@ static void open_dwarf(struct debug_info *info)
 		info->sources &= ~NAMES_DWARF;
 	else if (host->cache && id->len && !config.index)
 		save_index(info);
-	symbol_memory_remove(&host->memory, &info->item);
-	info->item.bytes = heap_bytes(info);
-	symbol_memory_add(&host->memory, &info->item);
 }
 
 bool debug_info_find(struct debug_info *info, uint64_t address, struct source_frames *frames,
 		     bool *ret_complete)
 {
+	size_t bytes;
 	bool found;
 
 	symbol_memory_use(&info->host->memory, &info->item);
@@ -466,6 +504,9 @@ bool debug_info_find(struct debug_info *info, uint64_t address, struct source_fr
 	if (!info->dwarf_tried)
 		open_dwarf(info);
 	found = info->dwarf && dwarf_find(info->dwarf, address, frames);
+	bytes = heap_bytes(info);
+	if (bytes != info->item.bytes)
+		symbol_memory_resize(&info->host->memory, &info->item, bytes);
 	info->item.pinned = false;
 	return found;
 }

@@ -65,6 +65,15 @@ void debug_info_close(struct debug_info *info);
 #define DEBUG_INFO_FILES 3
 size_t debug_info_symbol_files(struct debug_info *info, struct elf_file *ret[DEBUG_INFO_FILES]);
 
+/** debug_info_pin - while @pinned the symbol memory drops other things only */
+void debug_info_pin(struct debug_info *info, bool pinned);
+
+/**
+ * debug_info_cache_id - under what the cache knows the program; it has no bytes: it must not
+ * The build-id, or of files that have none the device and inode.
+ */
+const struct elf_build_id *debug_info_cache_id(const struct debug_info *info);
+
 /** debug_info_stamp - changes when other files would give the names; see symbol_cache.h */
 uint64_t debug_info_stamp(const struct debug_info *info);
 

@@ -205,8 +205,12 @@ static char *with_tidied_suffix(struct strbuf *text, const char *name, size_t ba
 				bool mangled)
 {
 	size_t suffix_len = strcspn(name + base_len, "@");
-	_cleanup_free_ char *suffix = malloc(suffix_len + 1), *kept = malloc(suffix_len + 1);
+	_cleanup_free_ char *suffix = NULL, *kept = NULL;
 
+	if (!name[base_len]) /* nearly all names */
+		return strbuf_take(text);
+	suffix = malloc(suffix_len + 1);
+	kept = malloc(suffix_len + 1);
 	if (!suffix || !kept)
 		return NULL;
 	memcpy(suffix, name + base_len, suffix_len);
@@ -222,7 +226,7 @@ char *demangle(const char *name, unsigned int flags)
 	size_t len = strnlen(name, DEMANGLE_NAME_MAX + 1), base_len;
 	_cleanup_free_ char *copy = NULL;
 	struct output output = {};
-	char *result = NULL;
+	char *result = NULL, *version;
 
 	if (!is_mangled(name) || len > DEMANGLE_NAME_MAX)
 		return NULL;
@@ -230,8 +234,12 @@ char *demangle(const char *name, unsigned int flags)
 	if (!copy)
 		return NULL;
 	memcpy(copy, name, len + 1);
-	len = strcspn(copy, "@");
-	copy[len] = '\0';
+	strbuf_reserve(&output.text, len); /* growing for each word of it costs more than room */
+	version = strchr(copy, '@');
+	if (version) {
+		*version = '\0';
+		len = (size_t)(version - copy);
+	}
 	if (demangle_with_suffix(copy, len, flags & DEMANGLE_SIMPLE, &output, &base_len))
 		result = with_tidied_suffix(&output.text, name, base_len, true);
 	strbuf_free(&output.text);

@@ -133,6 +133,8 @@ void dwarf_close(struct dwarf *dwarf)
 	dwarf_splits_close(dwarf);
 	free(dwarf->tables);
 	free(dwarf->owned_index);
+	dwarf_intervals_free(&dwarf->intervals);
+	free(dwarf->walk_bytes);
 	strbuf_free(&dwarf->name.text);
 	dwarf_file_close(&dwarf->sup);
 	dwarf_file_close(&dwarf->main);
@@ -150,7 +152,8 @@ size_t dwarf_heap_bytes(const struct dwarf *dwarf)
 	size_t i, bytes = sizeof(*dwarf) + dwarf_file_heap_bytes(&dwarf->main) +
 			  dwarf_file_heap_bytes(&dwarf->sup) + dwarf->name.text.capacity;
 
-	bytes += dwarf_splits_heap_bytes(dwarf);
+	bytes += dwarf_splits_heap_bytes(dwarf) + dwarf_intervals_heap_bytes(&dwarf->intervals) +
+		 dwarf->walk_capacity;
 	bytes += dwarf->index->unit_cnt * sizeof(*dwarf->tables);
 	if (dwarf->owned_index)
 		bytes += dwarf_index_bytes(dwarf->owned_index);

@@ -20,6 +20,7 @@
 
 #include "profiler/base/cleanup.h"
 #include "symbolizer/dwarf_ranges.h"
+#include "symbolizer/dwarf_tables.h"
 #include "symbolizer/dwarf_walk.h"
 #include "symbolizer/dwarf_form.h"
 
@@ -166,12 +167,16 @@ static void init_build(struct build *build, const struct dwarf_unit *unit,
 int dwarf_functions_load(const struct dwarf_unit *unit, const struct dwarf_text *text,
 			 struct dwarf_functions *ret)
 {
+	struct dwarf *dwarf = unit->dwarf;
 	struct build build;
 	int code;
 
 	init_build(&build, unit, text);
+	build.intervals = dwarf->intervals;
+	build.intervals.text = text;
 	code = build_table(&build, unit);
-	dwarf_intervals_free(&build.intervals);
+	dwarf->intervals = build.intervals;
+	dwarf_intervals_clear(&dwarf->intervals);
 	if (code) {
 		dwarf_functions_free(&build.functions);
 		return code;

@@ -3,7 +3,7 @@
  * Running line number programs (DWARF 5 section 6.2.5).
  *
  * The whole unit is fetched by one read and run once, from its start to its end, even when one
- * address is asked for: programs have no entry points, and what is kept of one (12 bytes for
+ * address is asked for: programs have no entry points, and what is kept of one (8 bytes for
  * each change of file or line) is smaller than the program as a rule.  The alternative, to keep
  * nothing and run up to the address each time, makes each look-up cost what all of them do here.
  *
@@ -371,7 +371,7 @@ void dwarf_lines_free(struct dwarf_lines *lines)
 	if (!lines)
 		return;
 	line_files_free(&lines->files);
-	free(lines->rows.rows);
+	line_rows_free(&lines->rows);
 	free(lines);
 }
 
@@ -388,6 +388,5 @@ bool dwarf_lines_path(const struct dwarf_lines *lines, uint32_t file, struct str
 
 size_t dwarf_lines_bytes(const struct dwarf_lines *lines)
 {
-	return sizeof(*lines) + lines->rows.capacity * sizeof(*lines->rows.rows) +
-	       line_files_bytes(&lines->files);
+	return sizeof(*lines) + line_rows_bytes(&lines->rows) + line_files_bytes(&lines->files);
 }

@@ -78,8 +78,10 @@ struct line_row {
 
 struct line_rows {
 	uint64_t base;
-	struct line_row *rows;
+	struct line_row *rows; /* NULL once they are packed */
 	size_t cnt, capacity;
+	uint32_t *packed; /* [2 * cnt] offset, then file and line in one word */
+	uint8_t line_bits; /* of that word, the lower ones */
 	size_t first;	      /* of the open sequence */
 	bool dead;	      /* it is left out: its code is not in the program */
 	bool rows_mixed;      /* its rows do not ascend */
@@ -98,6 +100,8 @@ int line_rows_break_off(struct line_rows *rows);
 /** line_rows_finish - bring all sequences into order and give back spare memory; -ENOMEM */
 int line_rows_finish(struct line_rows *rows);
 
+void line_rows_free(struct line_rows *rows);
+size_t line_rows_bytes(const struct line_rows *rows);
 bool line_rows_find(const struct line_rows *rows, uint64_t address, uint32_t *ret_file,
 		    uint32_t *ret_line);
 

@@ -16,6 +16,8 @@
 #include "profiler/base/cleanup.h"
 #include "symbolizer/dwarf_line_private.h"
 
+#define PACKED_END UINT32_MAX
+
 struct sequence {
 	uint32_t start, end; /* offsets */
 	uint32_t first, cnt; /* rows, the closing one among them */
@@ -198,8 +200,39 @@ static int order_sequences(struct line_rows *rows)
 	return 0;
 }
 
+/*
+ * In nearly all units a row's file and line fit into one word: a third less to keep.  The rows
+ * move down over themselves.
+ */
+static void pack_rows(struct line_rows *rows)
+{
+	uint32_t max_file = 0, max_line = 0, *words = (uint32_t *)rows->rows;
+	size_t i;
+
+	for (i = 0; i < rows->cnt; i++) {
+		if (rows->rows[i].file == LINE_FILE_END)
+			continue;
+		max_file = MAX(max_file, rows->rows[i].file);
+		max_line = MAX(max_line, rows->rows[i].line);
+	}
+	rows->line_bits = (uint8_t)(32 - __builtin_clz(max_line | 1));
+	/* A word of which all bits are set is the end of a sequence. */
+	if (rows->line_bits == 32 || max_file >= UINT32_MAX >> rows->line_bits)
+		return;
+	for (i = 0; i < rows->cnt; i++) {
+		struct line_row row = rows->rows[i];
+
+		words[2 * i] = row.offset;
+		words[2 * i + 1] = row.file == LINE_FILE_END ? PACKED_END :
+							       row.file << rows->line_bits | row.line;
+	}
+	rows->packed = words;
+	rows->rows = NULL;
+}
+
 int line_rows_finish(struct line_rows *rows)
 {
+	size_t cnt, size;
 	void *less;
 	int ret;
 
@@ -208,35 +241,71 @@ int line_rows_finish(struct line_rows *rows)
 		if (ret)
 			return ret;
 	}
-	if (rows->cnt == rows->capacity)
+	if (!rows->rows)
 		return 0;
-	less = realloc(rows->rows, MAX(rows->cnt, (size_t)1) * sizeof(*rows->rows));
-	if (less) { /* else they stay where they are, with room to spare */
+	pack_rows(rows);
+	cnt = MAX(rows->cnt, (size_t)1);
+	size = rows->packed ? 2 * sizeof(*rows->packed) : sizeof(*rows->rows);
+	less = realloc(rows->packed ? (void *)rows->packed : rows->rows, cnt * size);
+	if (!less) /* they stay where they are, with room to spare */
+		return 0;
+	rows->capacity = cnt;
+	if (rows->packed)
+		rows->packed = less;
+	else
 		rows->rows = less;
-		rows->capacity = MAX(rows->cnt, (size_t)1);
-	}
 	return 0;
+}
+
+void line_rows_free(struct line_rows *rows)
+{
+	free(rows->packed ? (void *)rows->packed : rows->rows);
+}
+
+size_t line_rows_bytes(const struct line_rows *rows)
+{
+	return rows->capacity * (rows->packed ? 2 * sizeof(*rows->packed) : sizeof(*rows->rows));
+}
+
+/* The last row that starts at or before @offset; the first one does. */
+static size_t row_before(const struct line_rows *rows, uint64_t offset)
+{
+	const uint32_t *words = rows->packed ? rows->packed : (const uint32_t *)rows->rows;
+	size_t row_words = rows->packed ? 2 : sizeof(*rows->rows) / sizeof(*words);
+	size_t row = 0, left = rows->cnt, half;
+
+	/* It is one of the `left` from `row` on. */
+	while (left > 1) {
+		half = left / 2;
+		if (words[(row + half) * row_words] <= offset)
+			row += half;
+		left -= half;
+	}
+	return row;
 }
 
 bool line_rows_find(const struct line_rows *rows, uint64_t address, uint32_t *ret_file,
 		    uint32_t *ret_line)
 {
 	uint64_t offset = address - rows->base;
-	const struct line_row *row = rows->rows;
-	size_t left = rows->cnt, half;
+	size_t row;
 
-	if (address < rows->base || offset > UINT32_MAX || !left || row->offset > offset)
+	if (address < rows->base || offset > UINT32_MAX || !rows->cnt ||
+	    (rows->packed ? rows->packed[0] : rows->rows->offset) > offset)
 		return false;
-	/* The last row that starts at or before the address is one of the `left` from `row` on. */
-	while (left > 1) {
-		half = left / 2;
-		if (row[half].offset <= offset)
-			row += half;
-		left -= half;
+	row = row_before(rows, offset);
+	if (rows->packed) {
+		uint32_t word = rows->packed[2 * row + 1];
+
+		if (word == PACKED_END)
+			return false;
+		*ret_file = word >> rows->line_bits;
+		*ret_line = word & ((1u << rows->line_bits) - 1);
+		return true;
 	}
-	if (row->file == LINE_FILE_END)
+	if (rows->rows[row].file == LINE_FILE_END)
 		return false;
-	*ret_file = row->file;
-	*ret_line = row->line;
+	*ret_file = rows->rows[row].file;
+	*ret_line = rows->rows[row].line;
 	return true;
 }

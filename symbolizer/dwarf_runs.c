@@ -20,7 +20,9 @@
 
 #define RADIX_BITS 11
 #define RADIX_CNT (1u << RADIX_BITS)
-#define FEW 48 /* sorted by insertion */
+#define FEW 48	       /* sorted by insertion */
+#define KEPT_MAX 65536 /* intervals */
+#define RUNS_FIRST_MAX (1u << 20)
 
 /* ---- text ----------------------------------------------------------------------------------- */
 
@@ -99,8 +101,20 @@ int dwarf_intervals_add(struct dwarf_intervals *intervals, uint64_t start, uint6
 void dwarf_intervals_free(struct dwarf_intervals *intervals)
 {
 	free(intervals->items);
-	intervals->items = NULL;
-	intervals->cnt = intervals->capacity = 0;
+	free(intervals->spare);
+	*intervals = (struct dwarf_intervals){ .text = intervals->text };
+}
+
+void dwarf_intervals_clear(struct dwarf_intervals *intervals)
+{
+	if (MAX(intervals->capacity, intervals->spare_capacity) > KEPT_MAX)
+		dwarf_intervals_free(intervals);
+	intervals->cnt = 0;
+}
+
+size_t dwarf_intervals_heap_bytes(const struct dwarf_intervals *intervals)
+{
+	return (intervals->capacity + intervals->spare_capacity) * sizeof(*intervals->items);
 }
 
 /* ---- sorting by start ----------------------------------------------------------------------- */
@@ -149,9 +163,19 @@ static bool is_sorted(const struct dwarf_interval *items, size_t cnt, uint32_t *
 	return sorted;
 }
 
+static bool make_spare(struct dwarf_intervals *intervals)
+{
+	if (intervals->spare_capacity >= intervals->cnt)
+		return true;
+	free(intervals->spare);
+	intervals->spare = malloc(intervals->capacity * sizeof(*intervals->spare));
+	intervals->spare_capacity = intervals->spare ? intervals->capacity : 0;
+	return intervals->spare;
+}
+
 static int sort_items(struct dwarf_intervals *intervals)
 {
-	struct dwarf_interval *scratch;
+	size_t capacity = intervals->capacity;
 	unsigned int shift;
 	uint32_t max;
 
@@ -161,17 +185,18 @@ static int sort_items(struct dwarf_intervals *intervals)
 		sort_few(intervals->items, intervals->cnt);
 		return 0;
 	}
-	scratch = malloc(intervals->capacity * sizeof(*scratch));
-	if (!scratch)
+	if (!make_spare(intervals))
 		return -ENOMEM;
 	for (shift = 0; shift < 32 && max >> shift; shift += RADIX_BITS) {
 		struct dwarf_interval *from = intervals->items;
 
-		radix_pass(from, scratch, intervals->cnt, shift);
-		intervals->items = scratch;
-		scratch = from;
+		radix_pass(from, intervals->spare, intervals->cnt, shift);
+		intervals->items = intervals->spare;
+		intervals->spare = from;
+		intervals->capacity = intervals->spare_capacity;
+		intervals->spare_capacity = capacity;
+		capacity = intervals->capacity;
 	}
-	free(scratch);
 	return 0;
 }
 
@@ -279,6 +304,11 @@ int dwarf_intervals_flatten(struct dwarf_intervals *intervals, enum dwarf_preced
 	int code = sort_items(intervals);
 
 	sweep.items = intervals->items;
+	/* What is not used is never there; growing step by step would copy it all. */
+	sweep.capacity = MIN(2 * intervals->cnt + 1, (size_t)RUNS_FIRST_MAX);
+	sweep.runs = malloc(sweep.capacity * sizeof(*sweep.runs));
+	if (!code && !sweep.runs)
+		code = -ENOMEM;
 	if (!code)
 		code = sweep_items(&sweep, intervals->cnt);
 	free(sweep.heap);
@@ -287,8 +317,6 @@ int dwarf_intervals_flatten(struct dwarf_intervals *intervals, enum dwarf_preced
 		return code;
 	}
 	smaller = realloc(sweep.runs, MAX(sweep.cnt, (size_t)1) * sizeof(*sweep.runs));
-	if (!smaller && !sweep.runs)
-		return -ENOMEM;
 	*ret = smaller ? smaller : sweep.runs;
 	*ret_cnt = sweep.cnt;
 	return 0;

@@ -45,6 +45,8 @@ struct dwarf_intervals {
 	const struct dwarf_text *text;
 	struct dwarf_interval *items; /* [cnt] */
 	size_t cnt, capacity;
+	struct dwarf_interval *spare; /* [spare_capacity] to sort into, or NULL */
+	size_t spare_capacity;
 };
 
 /**
@@ -70,6 +72,10 @@ int dwarf_intervals_flatten(struct dwarf_intervals *intervals, enum dwarf_preced
 			    struct dwarf_run **ret, size_t *ret_cnt);
 
 void dwarf_intervals_free(struct dwarf_intervals *intervals);
+
+/** dwarf_intervals_clear - make it empty; memory of a usual size stays for the next use */
+void dwarf_intervals_clear(struct dwarf_intervals *intervals);
+size_t dwarf_intervals_heap_bytes(const struct dwarf_intervals *intervals);
 
 /** dwarf_runs_find - the owner of @offset, or DWARF_NOBODY */
 uint32_t dwarf_runs_find(const struct dwarf_run *runs, size_t cnt, uint32_t offset);

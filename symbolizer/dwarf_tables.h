@@ -66,7 +66,13 @@ struct dwarf {
 	 * finds nothing left gives up; one unit, however large, can always be walked over.
 	 */
 	uint64_t work_left;
-	struct dwarf_name name; /* scratch */
+
+	/* Scratch, kept because the kernel clears memory that is given back and taken again. */
+	struct dwarf_name name;
+	struct dwarf_intervals intervals; /* of one unit's functions */
+	uint8_t *walk_bytes;		  /* [walk_capacity] the unit that is walked over */
+	size_t walk_capacity;
+	bool walk_bytes_used;
 };
 
 /**

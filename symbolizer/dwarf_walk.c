@@ -3,16 +3,21 @@
  * The walk over a unit's entries.  This is where most of the time of a first look-up goes, after
  * the line program: see dwarf_abbrev.c for what makes it short.
  *
- * The unit's bytes are read at once and given back with the walk.  No recursion: the depth is a
+ * The unit's bytes are read at once, into memory that is kept for the next unit.  No recursion: the depth is a
  * number, and a walk's user keeps track of the few entries it cares about (struct dwarf_nesting).
  */
 #include "symbolizer/dwarf_walk.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "profiler/base/cleanup.h"
 #include "symbolizer/dwarf_constants.h"
 #include "symbolizer/dwarf_form.h"
+#include "symbolizer/dwarf_tables.h"
+
+#define SCRATCH_MIN 65536
+#define SCRATCH_MAX (1u << 20) /* most units are smaller */
 
 static bool is_c(uint64_t language)
 {
@@ -26,6 +31,41 @@ static bool is_c(uint64_t language)
 	default:
 		return false;
 	}
+}
+
+/* Room for @size bytes that stays for the next walk; NULL: there is none. */
+static uint8_t *take_scratch(struct dwarf *dwarf, size_t size)
+{
+	size_t capacity = MAX(dwarf->walk_capacity, (size_t)SCRATCH_MIN);
+	uint8_t *larger;
+
+	if (dwarf->walk_bytes_used || size > SCRATCH_MAX)
+		return NULL;
+	while (capacity < size)
+		capacity *= 2;
+	if (capacity > dwarf->walk_capacity) {
+		larger = malloc(capacity);
+		if (!larger)
+			return NULL;
+		free(dwarf->walk_bytes);
+		dwarf->walk_bytes = larger;
+		dwarf->walk_capacity = capacity;
+	}
+	return dwarf->walk_bytes;
+}
+
+static int read_unit(const struct dwarf_unit *unit, size_t size, struct section_view *ret)
+{
+	struct section *info = &unit->file->info.section;
+	struct dwarf *dwarf = unit->dwarf;
+	uint8_t *scratch = section_is_in_file(info) ? take_scratch(dwarf, size) : NULL;
+	int code;
+
+	if (!scratch)
+		return section_read(info, unit->offset, size, ret);
+	code = section_read_into(info, unit->offset, size, scratch, ret);
+	dwarf->walk_bytes_used = !code;
+	return code;
 }
 
 int dwarf_walk_start(const struct dwarf_unit *unit, unsigned int wanted, struct dwarf_walk *ret)
@@ -45,7 +85,7 @@ int dwarf_walk_start(const struct dwarf_unit *unit, unsigned int wanted, struct 
 		code = dwarf_work(unit->dwarf, size);
 	if (code)
 		return code;
-	code = section_read(&unit->file->info.section, unit->offset, size, &walk.view);
+	code = read_unit(unit, size, &walk.view);
 	if (code)
 		return code;
 	walk.at = walk.view.bytes + (unit->first_die - unit->offset);
@@ -56,6 +96,10 @@ int dwarf_walk_start(const struct dwarf_unit *unit, unsigned int wanted, struct 
 
 void dwarf_walk_end(struct dwarf_walk *walk)
 {
+	struct dwarf *dwarf = walk->unit->dwarf;
+
+	if (walk->view.bytes == dwarf->walk_bytes)
+		dwarf->walk_bytes_used = false;
 	section_view_close(&walk->view);
 }
 

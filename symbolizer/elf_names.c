@@ -19,6 +19,7 @@
 
 #define WINDOW_BYTES 65536	/* > ELF_NAME_MAX */
 #define WINDOW_SMALL_BYTES 4096 /* when the next name is far away */
+#define NAME_BYTES_FIRST 256	/* most single names are shorter */
 
 struct elf_names {
 	const struct elf_file *elf;
@@ -125,6 +126,27 @@ int elf_names_get(struct elf_names *names, uint32_t string, const char **ret, si
 	}
 	names->barren_end = barren_end(names);
 	return -ENOEXEC;
+}
+
+int elf_name_read(const struct elf_file *elf, uint64_t strings, uint64_t strings_bytes,
+		  uint32_t string, char *ret)
+{
+	size_t want, size;
+	int code;
+
+	if (string >= strings_bytes || strings > UINT64_MAX - strings_bytes)
+		return -ENOEXEC;
+	for (want = NAME_BYTES_FIRST;; want *= 8) {
+		want = MIN(want, (size_t)ELF_NAME_MAX);
+		size = MIN(want, strings_bytes - string);
+		code = elf_read(elf, ret, size, strings + string);
+		if (code)
+			return code;
+		if (memchr(ret, '\0', size))
+			return 0;
+		if (size < want || want == ELF_NAME_MAX)
+			return -ENOEXEC;
+	}
 }
 
 bool elf_is_local_label(const char *name)

@@ -97,6 +97,15 @@ void elf_names_start(struct elf_names *names, const struct elf_file *elf,
  */
 int elf_names_get(struct elf_names *names, uint32_t string, const char **ret, size_t *ret_len);
 
+/**
+ * elf_name_read - one name, by itself
+ * @strings, @strings_bytes: as in struct elf_symbol_table, not checked before
+ * @ret: [ELF_NAME_MAX], NUL-terminated
+ * Errors: as elf_names_get().
+ */
+int elf_name_read(const struct elf_file *elf, uint64_t strings, uint64_t strings_bytes,
+		  uint32_t string, char *ret);
+
 /** elf_is_local_label - labels of assemblers and compilers that are no functions: .L12, $x */
 bool elf_is_local_label(const char *name);
 

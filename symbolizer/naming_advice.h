@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "symbolizer/symbolizer.h"
+#include "symbolizer/symbolizer_source.h"
 
 /**
  * naming_advice_file - how to get the names of the file at @path

@@ -376,6 +376,25 @@ int section_read(struct section *section, uint64_t offset, size_t size, struct s
 	return 0;
 }
 
+bool section_is_in_file(const struct section *section)
+{
+	return section->packing == SECTION_PLAIN && !section->bytes && section->elf;
+}
+
+int section_read_into(struct section *section, uint64_t offset, size_t size, uint8_t *buffer,
+		      struct section_view *ret)
+{
+	int code;
+
+	if (offset > section->size || size > section->size - offset)
+		return -ENOEXEC;
+	code = elf_read(section->elf, buffer, size, section->offset + offset);
+	if (code)
+		return code;
+	*ret = (struct section_view){ .bytes = buffer, .size = size };
+	return 0;
+}
+
 int section_read_up_to(struct section *section, uint64_t offset, size_t size,
 		       struct section_view *ret)
 {

@@ -72,6 +72,13 @@ int section_read(struct section *section, uint64_t offset, size_t size, struct s
 int section_read_up_to(struct section *section, uint64_t offset, size_t size,
 		       struct section_view *ret);
 
+/** section_is_in_file - whether each section_read() reads the file, into memory of its own */
+bool section_is_in_file(const struct section *section);
+
+/** section_read_into - section_read(), then, into @buffer, which must outlive the view */
+int section_read_into(struct section *section, uint64_t offset, size_t size, uint8_t *buffer,
+		      struct section_view *ret);
+
 void section_view_close(struct section_view *view);
 
 /**

@@ -34,15 +34,28 @@ static struct symbol_memory_item *find_victim(const struct symbol_memory *memory
 	return NULL;
 }
 
-void symbol_memory_add(struct symbol_memory *memory, struct symbol_memory_item *item)
+static void make_room(struct symbol_memory *memory, const struct symbol_memory_item *keep)
 {
 	struct symbol_memory_item *victim;
 
-	TAILQ_INSERT_TAIL(&memory->items, item, link);
-	memory->bytes += item->bytes;
 	/* drop() may remove other items too: look from the head each time. */
-	while (memory->bytes > memory->max_bytes && (victim = find_victim(memory, item))) {
+	while (memory->bytes > memory->max_bytes && (victim = find_victim(memory, keep))) {
 		symbol_memory_remove(memory, victim);
 		victim->drop(victim);
 	}
+}
+
+void symbol_memory_add(struct symbol_memory *memory, struct symbol_memory_item *item)
+{
+	TAILQ_INSERT_TAIL(&memory->items, item, link);
+	memory->bytes += item->bytes;
+	make_room(memory, item);
+}
+
+void symbol_memory_resize(struct symbol_memory *memory, struct symbol_memory_item *item,
+			  size_t bytes)
+{
+	memory->bytes += bytes - item->bytes;
+	item->bytes = bytes;
+	make_room(memory, item);
 }

@@ -34,6 +34,10 @@ void symbol_memory_add(struct symbol_memory *memory, struct symbol_memory_item *
 /** symbol_memory_use - @item was used just now */
 void symbol_memory_use(struct symbol_memory *memory, struct symbol_memory_item *item);
 
+/** symbol_memory_resize - @item has @bytes now; drops others as symbol_memory_add() does */
+void symbol_memory_resize(struct symbol_memory *memory, struct symbol_memory_item *item,
+			  size_t bytes);
+
 /** symbol_memory_remove - @item is going to be freed by its owner; drop() is not called */
 void symbol_memory_remove(struct symbol_memory *memory, struct symbol_memory_item *item);
 

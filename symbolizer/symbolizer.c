@@ -25,6 +25,8 @@ bool symbolizer_is_among(const char *name, const char *const *patterns, size_t c
 	size_t i, len;
 
 	for (i = 0; i < cnt; i++) {
+		if (patterns[i][0] != name[0]) /* nearly all: this is asked for each name */
+			continue;
 		len = strlen(patterns[i]);
 		if (patterns[i][len - 1] == '*' ? strncmp(name, patterns[i], len - 1) == 0 :
 						  strcmp(name, patterns[i]) == 0)
@@ -62,12 +64,15 @@ static void open_sources(struct symbolizer *symbolizer, const struct symbolizer_
 static int create(struct symbolizer *symbolizer, const struct symbolizer_config *config)
 {
 	const char *proc_root = config->proc_root ? config->proc_root : "/proc";
+	size_t symbol_bytes = config->symbol_bytes_max;
 	int r;
 
-	r = binary_cache_new(proc_root,
-			     config->symbol_bytes_max ? config->symbol_bytes_max :
-							SYMBOL_BYTES_DEFAULT,
-			     config->fd_max ? config->fd_max : FD_DEFAULT, &symbolizer->binaries);
+	if (!symbol_bytes)
+		symbol_bytes = SYMBOL_BYTES_DEFAULT;
+	/* The rest is for what the tables are not: the allocator's share, scratch, answers. */
+	symbol_bytes -= symbol_bytes / 5;
+	r = binary_cache_new(proc_root, symbol_bytes, config->fd_max ? config->fd_max : FD_DEFAULT,
+			     &symbolizer->binaries);
 	if (r == 0)
 		r = process_table_new(proc_root, symbolizer->binaries, &symbolizer->processes);
 	if (r == 0)

@@ -19,7 +19,6 @@
 #include <sys/types.h>
 
 #include "symbolizer/location.h"
-#include "symbolizer/symbolizer_source.h"
 
 struct binary;
 struct errmsg;

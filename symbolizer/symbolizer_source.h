@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Where names come from: for the summary and `doctor`.  Part of symbolizer.h.
- */
+/* Where the names of files and of code made at run time come from, for people. */
 #ifndef EBPFPROF_SYMBOLIZER_SYMBOLIZER_SOURCE_H
 #define EBPFPROF_SYMBOLIZER_SYMBOLIZER_SOURCE_H
 

@@ -3,7 +3,7 @@
  * Sorted table of the function symbols of one program or library: address -> name.
  *
  * Compact: a row is a 32-bit address offset, a size and a name reference, 12 bytes in all; names
- * are stored once. Among symbols at one address typed ones win over labels over PLT stubs, then
+ * are stored once, and those of large string tables stay in the file until asked for. Among symbols at one address typed ones win over labels over PLT stubs, then
  * global over weak over local, then the longer size, then the name with fewer leading
  * underscores. A symbol without size reaches to the next symbol or the end of its section; an
  * address behind the end of a sized symbol, as in padding, has no name, unless a longer symbol
@@ -24,7 +24,8 @@ struct symtab;
 #define SYMTAB_NAMES_MAX (64u << 20) /* bytes; symbols beyond are left out, and counted */
 
 struct symbol {
-	const char *name; /* mangled, without @version; PLT stubs: `name@plt`; owned by the table */
+	/* Mangled, without @version; PLT stubs: `name@plt`; the table's until the next look-up. */
+	const char *name;
 	uint64_t address;
 	uint64_t size; /* as far as it reaches, where the file does not say */
 };
@@ -49,6 +50,7 @@ enum symtab_source {
  * Symbols more than 4 GiB above the lowest executable segment are left out. Addresses of a debug
  * file whose executable segment lies elsewhere (the program was prelinked) are moved by the
  * difference.
+ * The table reads names from @files as long as it lives, if symtab_reads_files() says so.
  * Errors: -EINVAL @cnt; -ENOMEM.
  */
 int symtab_load(struct elf_file *const *files, size_t cnt, struct symtab **ret);
@@ -57,6 +59,9 @@ void symtab_free(struct symtab *table);
 /** symtab_find - the function that covers ELF virtual address @address; false if none does */
 bool symtab_find(const struct symtab *table, uint64_t address, struct symbol *ret);
 
+/** symtab_reads_files - whether the files that it was made of must outlive @table */
+bool symtab_reads_files(const struct symtab *table);
+
 size_t symtab_cnt(const struct symtab *table);
 size_t symtab_dropped(const struct symtab *table); /* symbols left out for want of room */
 size_t symtab_bytes(const struct symtab *table);   /* heap held; without borrowed bytes */
@@ -64,7 +69,7 @@ size_t symtab_bytes(const struct symtab *table);   /* heap held; without borrowe
 /** symtab_sources - enum symtab_source, OR-ed: what gave at least one name */
 unsigned int symtab_sources(const struct symtab *table);
 
-#define SYMTAB_PARTS 3
+#define SYMTAB_PARTS 4
 
 /** symtab_parts - the table as bytes: these parts, one behind the other; owned by @table */
 void symtab_parts(const struct symtab *table, struct iovec parts[SYMTAB_PARTS]);
@@ -72,11 +77,14 @@ void symtab_parts(const struct symtab *table, struct iovec parts[SYMTAB_PARTS]);
 /**
  * symtab_from_bytes - a table over what symtab_parts() gave, of this machine and program version
  * @bytes: 8-byte aligned; borrowed until symtab_free()
+ * @files: the files that the table was made of; names that were left in one that is not there
+ *         now are not found
  *
  * Costs nothing that grows with the table.  For bytes that are no table look-ups fail or give
  * nonsense, but stay within @bytes.
  * Errors: -ENOEXEC sizes that do not fit, another format; -ENOMEM.
  */
-int symtab_from_bytes(const void *bytes, size_t size, struct symtab **ret);
+int symtab_from_bytes(const void *bytes, size_t size, struct elf_file *const *files, size_t cnt,
+		      struct symtab **ret);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The first three steps of symtab_load.c: candidates, without their names, are collected from
- * all tables, sorted by address and made rows, and sorted by where their names are.
+ * The first steps of symtab_load.c: candidates, without their names, are collected from all
+ * tables, sorted by address and made rows; those whose names are to be read now are sorted by
+ * where these are.
  *
  * The sort is a radix sort, three passes over 16 bytes per symbol: qsort() was a quarter of what
  * loading librustc cost, and needs as much memory.
@@ -300,6 +301,112 @@ static int rows_of_candidates(struct symtab_load *load)
 	return 0;
 }
 
+/* ---- names that stay in the file ---- */
+
+/* The largest string table of a file that is none in memory, if it is large. */
+static const struct symtab_load_source *source_to_leave(const struct symtab_load *load)
+{
+	const struct symtab_load_source *best = NULL;
+	size_t i;
+
+	for (i = 0; i < load->source_cnt; i++) {
+		const struct symtab_load_source *source = &load->sources[i];
+		uint64_t bytes = source->table->strings_bytes;
+
+		if (source->table->kind == ELF_TABLE_SYMTAB &&
+		    !elf_file_is_in_memory(source->elf) && bytes >= SYMTAB_STRINGS_MIN &&
+		    bytes <= SYMTAB_STRINGS_MAX && (!best || bytes > best->table->strings_bytes))
+			best = source;
+	}
+	return best;
+}
+
+/* Whether the names of the candidates of one row may stay; labels may turn out to be none. */
+static bool may_leave(const struct symtab_load *load, const struct symtab_candidate *candidates,
+		      size_t cnt)
+{
+	size_t i;
+
+	for (i = 0; i < cnt; i++) {
+		if (&load->sources[candidates[i].bits >> CANDIDATE_SOURCE_SHIFT] != load->left ||
+		    candidates[i].string >= load->left->table->strings_bytes)
+			return false;
+	}
+	return cnt <= CHOICES_MAX && load->table->header.choice_cnt + cnt <= CHOICES_SUM_MAX &&
+	       !symtab_row_is_label(&load->table->owned_rows[candidates->place]);
+}
+
+static void leave_row(struct symtab *table, const struct symtab_candidate *candidates, size_t cnt)
+{
+	struct symtab_row *row = &table->owned_rows[candidates->place];
+	struct symtab_header *header = &table->header;
+	uint32_t place = candidates->string;
+	size_t i;
+
+	if (cnt > 1)
+		place = symtab_places_before_names(header);
+	row->bits = (row->bits & ~ROW_NAME) | place;
+	for (i = 0; i < cnt && cnt > 1; i++)
+		table->owned_choices[header->choice_cnt++] = candidates[i].string |
+							     (i + 1 < cnt ? 0 : CHOICE_LAST);
+}
+
+static int make_choices(struct symtab_load *load)
+{
+	struct symtab *table = load->table;
+
+	/* As for the candidates: what is not used is never there. */
+	table->owned_choices = malloc((load->cnt + 1) * sizeof(*table->owned_choices));
+	table->choices = table->owned_choices;
+	return table->owned_choices ? 0 : -ENOMEM;
+}
+
+static int use_strings(struct symtab_load *load, const struct symtab_load_source *source)
+{
+	struct symtab_header *header = &load->table->header;
+
+	load->left = source;
+	header->strings = source->table->strings;
+	header->strings_bytes = (uint32_t)source->table->strings_bytes;
+	while (load->files[header->strings_file] != source->elf)
+		header->strings_file++;
+	return symtab_use_strings(load->table, source->elf);
+}
+
+/* Names rows by what stands in the file, and takes away the candidates that did so. */
+static int leave_names(struct symtab_load *load)
+{
+	const struct symtab_load_source *source = source_to_leave(load);
+	struct symtab_candidate *candidates = load->candidates;
+	struct symtab *table = load->table;
+	size_t i, end, kept = 0;
+	int ret;
+
+	if (!source)
+		return 0;
+	ret = use_strings(load, source);
+	ret = ret ? ret : make_choices(load);
+	if (ret)
+		return ret;
+	for (i = 0; i < load->cnt; i = end) {
+		for (end = i + 1; end < load->cnt && candidates[end].place == candidates[i].place;)
+			end++;
+		if (may_leave(load, &candidates[i], end - i)) {
+			leave_row(table, &candidates[i], end - i);
+			table->header.sources |= source->kind;
+			continue;
+		}
+		memmove(&candidates[kept], &candidates[i], (end - i) * sizeof(*candidates));
+		kept += end - i;
+	}
+	load->cnt = kept;
+	table->choice_capacity = table->header.choice_cnt + 1;
+	table->owned_choices =
+		shrink(table->owned_choices, table->choice_capacity * sizeof(*table->choices));
+	table->choices = table->owned_choices;
+	return 0;
+}
+
 static int sort_by_string(struct symtab_load *load)
 {
 	struct symtab_candidate *scratch = malloc((load->cnt + 1) * sizeof(*scratch));
@@ -323,5 +430,6 @@ int symtab_collect_candidates(struct symtab_load *load)
 		ret = find_sources(load);
 	ret = ret ? ret : read_candidates(load);
 	ret = ret ? ret : rows_of_candidates(load);
+	ret = ret ? ret : leave_names(load);
 	return ret ? ret : sort_by_string(load);
 }

@@ -37,6 +37,7 @@ struct symtab_load {
 	struct symtab_load_source sources[SYMTAB_SOURCES_MAX];
 	size_t source_cnt;
 	size_t source; /* that is being read */
+	const struct symtab_load_source *left; /* some of its names stay in its file; or NULL */
 	bool has_full_symtab;
 	struct symtab_candidate *candidates; /* [cnt] */
 	size_t cnt, capacity;

@@ -3,24 +3,25 @@
  * Makes a symbol table of one program out of its ELF files.
  *
  * Names are nine tenths of the bytes (librustc: 16 of 17 MB), so they come last, and only those
- * that stay:
+ * that are needed:
  *
  *   1. every function symbol of every table becomes a candidate of 16 bytes, without its name;
  *   2. candidates are sorted by address (radix sort); the best of each address becomes a row.
  *      Candidates that are equal but for the name (C++ constructors) all wait for step 4;
- *   3. candidates that are left are sorted by the place of their name in the file;
+ *   3. names in a large string table stay where they are, all of those between which a look-up
+ *      has to choose.  Candidates that are left are sorted by the place of their name;
  *   4. names are read, in one pass over each string table, into the pool; of equal candidates'
  *      names the better takes the place of the other;
  *   5. sizes are settled.
  *
  * The pool is allocated once, as large as the string tables; what is not written to is never
- * there, and the rest is given back.  At its peak a load holds 16 bytes per symbol and a window
+ * there, and the rest is given back.  At its peak a load holds 32 bytes per symbol and a window
  * above the finished table.
  *
- * Rejected: leaving names in the file and reading those that samples ask for, which is how
- * one-shot symbolizers are quick.  The file may be gone by then (package upgrades, containers
- * that end) or cut short under a mapping (SIGBUS).  Copying is cheap when it is done in order:
- * 11 of librustc's 22 ms.  What lasts is the cache's part: there the names are mapped.
+ * Names that stay are read by pread from the open file, which a package upgrade or the end of a
+ * container does not take away; in a file that is cut short they are not found.  So the table
+ * must not outlive the open file, which only large programs are worth.  Reading all names was what
+ * half of the time and nine tenths of the memory went to, for a few hundred that are asked for.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -48,15 +49,24 @@ static void free_load(struct symtab_load *load)
 
 /* ---- step 4: names ---- */
 
+/* What ROW_NAME leaves for it. */
+static size_t pool_bytes_max(const struct symtab *table)
+{
+	return SYMTAB_NAMES_MAX - symtab_places_before_names(&table->header);
+}
+
 static int make_pool(struct symtab_load *load)
 {
 	struct symtab *table = load->table;
 	uint64_t bytes = 64;
 	size_t i;
 
-	for (i = 0; i < load->source_cnt; i++)
-		bytes += MIN(load->sources[i].table->strings_bytes, (uint64_t)SYMTAB_NAMES_MAX);
-	table->name_capacity = MIN(bytes, (uint64_t)SYMTAB_NAMES_MAX);
+	for (i = 0; i < load->source_cnt; i++) {
+		if (&load->sources[i] != load->left)
+			bytes += MIN(load->sources[i].table->strings_bytes,
+				     (uint64_t)SYMTAB_NAMES_MAX);
+	}
+	table->name_capacity = MIN(bytes, (uint64_t)pool_bytes_max(table));
 	table->owned_names = malloc(table->name_capacity);
 	table->names = table->owned_names;
 	return table->owned_names ? 0 : -ENOMEM;
@@ -65,7 +75,7 @@ static int make_pool(struct symtab_load *load)
 /* String tables that share tails hold more names than they have bytes. */
 static bool grow_pool(struct symtab *table, size_t want)
 {
-	size_t capacity = MIN(MAX(table->name_capacity * 2, want), (size_t)SYMTAB_NAMES_MAX);
+	size_t capacity = MIN(MAX(table->name_capacity * 2, want), pool_bytes_max(table));
 	void *names;
 
 	if (want <= table->name_capacity)
@@ -78,12 +88,12 @@ static bool grow_pool(struct symtab *table, size_t want)
 	return true;
 }
 
-/* Where the name goes: -ENOSPC when the pool is full, -ENOMEM. */
+/* Where in the pool the name goes: -ENOSPC when the pool is full, -ENOMEM. */
 static int64_t pool_place(struct symtab *table, size_t bytes)
 {
 	size_t at = table->header.name_bytes;
 
-	if (bytes > SYMTAB_NAMES_MAX - at)
+	if (bytes > pool_bytes_max(table) - at)
 		return -ENOSPC;
 	if (!grow_pool(table, at + bytes))
 		return -ENOMEM;
@@ -91,35 +101,24 @@ static int64_t pool_place(struct symtab *table, size_t bytes)
 	return (int64_t)at;
 }
 
-/* @name has @len bytes; what follows them does not count. */
-static bool is_better_name(const char *name, size_t len, const char *than)
-{
-	size_t left = MIN(strspn(name, "_"), len), right = strspn(than, "_");
-	int difference;
-
-	if (left != right)
-		return left < right;
-	difference = strncmp(name, than, len);
-	return difference < 0 || (!difference && than[len]);
-}
-
 static int name_row(struct symtab *table, struct symtab_row *row, const char *name, size_t len,
 		    const char *suffix)
 {
 	size_t suffix_len = strlen(suffix), bytes = len + suffix_len + 1;
-	uint32_t old = row->bits & ROW_NAME;
-	int64_t at = old;
+	bool has_name = (row->bits & ROW_NAME) != ROW_NO_NAME;
+	uint32_t before = symtab_places_before_names(&table->header);
+	int64_t at = (int64_t)(row->bits & ROW_NAME) - before;
 
-	if (old != ROW_NO_NAME && !is_better_name(name, len, table->names + old))
+	if (has_name && !symtab_is_better_name(name, len, table->names + at))
 		return 0;
 	/* In the place of the worse name, if it fits: constructors' C1 and C2 do. */
-	if (old == ROW_NO_NAME || bytes > strlen(table->names + old) + 1)
+	if (!has_name || bytes > strlen(table->names + at) + 1)
 		at = pool_place(table, bytes);
 	if (at < 0)
 		return (int)at;
 	memcpy(table->owned_names + at, name, len);
 	memcpy(table->owned_names + at + len, suffix, suffix_len + 1);
-	row->bits = (row->bits & ~ROW_NAME) | (uint32_t)at;
+	row->bits = (row->bits & ~ROW_NAME) | (before + (uint32_t)at);
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "profiler/cmd/target_opts.h"
 #include "proto/profile.h"
 #include "symbolizer/naming_advice.h"
+#include "symbolizer/symbolizer_source.h"
 
 #define SECONDS 3
 

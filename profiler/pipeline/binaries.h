@@ -14,6 +14,7 @@
 
 #include "profiler/base/hashmap.h"
 #include "symbolizer/symbolizer.h"
+#include "symbolizer/symbolizer_source.h"
 
 #define BINARIES_MAX 8192
 

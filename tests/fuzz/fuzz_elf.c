@@ -42,6 +42,7 @@ static void look_up_again(struct elf_file *elf, const struct symtab *table)
 	struct elf_file *files[] = { elf, elf };
 	struct iovec parts[SYMTAB_PARTS];
 	struct symtab *other;
+	size_t size = 0;
 	char *bytes, *at;
 	int i;
 
@@ -51,7 +52,9 @@ static void look_up_again(struct elf_file *elf, const struct symtab *table)
 		abort();
 	look_up(elf, other);
 	symtab_parts(other, parts);
-	bytes = at = malloc(parts[0].iov_len + parts[1].iov_len + parts[2].iov_len);
+	for (i = 0; i < SYMTAB_PARTS; i++)
+		size += parts[i].iov_len;
+	bytes = at = malloc(size);
 	if (!bytes)
 		abort();
 	for (i = 0; i < SYMTAB_PARTS; i++) {
@@ -59,7 +62,7 @@ static void look_up_again(struct elf_file *elf, const struct symtab *table)
 		at += parts[i].iov_len;
 	}
 	symtab_free(other);
-	if (symtab_from_bytes(bytes, (size_t)(at - bytes), &other))
+	if (symtab_from_bytes(bytes, size, files, 2, &other))
 		abort();
 	look_up(elf, other);
 	symtab_free(other);

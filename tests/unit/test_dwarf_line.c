@@ -57,6 +57,42 @@ static void test_special_opcodes_advance_address_and_line(void **state)
 	dwarf_lines_free(lines);
 }
 
+/* What is kept of a row is one word for both, where they fit. */
+static void test_files_and_lines_of_any_size_come_back(void **state)
+{
+	static const struct {
+		unsigned int file, line;
+	} largest[] = {
+		{ 1, 1 },	    { 4, 0x3fffffff }, { 3, 0x3fffffff }, { 2, 0x3fffffff },
+		{ 2, 0x7fffffff },  { 1, 0x7fffffff }, { 1, 0x80000000 }, { 1, UINT32_MAX },
+		{ 0x7ffffffe, 1 },  { 0x7fffffff, 1 }, { UINT32_MAX - 1, 1 },
+		{ 0x3fffffff, 3 },  { 0x3ffffffe, 3 }, { UINT32_MAX - 1, UINT32_MAX },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(largest) / sizeof(*largest); i++) {
+		struct program program = program_new(4);
+		struct dwarf_lines *lines;
+		char expected[32];
+
+		put_row(&program, BASE, 1, 0);
+		put_row(&program, BASE + 4, largest[i].file, largest[i].line);
+		put_row(&program, BASE + 8, 0, 7);
+		line_put(&program, ADVANCE_PC, 1);
+		line_put_uleb(&program, 4);
+		put_end(&program);
+		lines = load(&program);
+		snprintf(expected, sizeof(expected), "%u:%u", largest[i].file, largest[i].line);
+		CHECK_AT(lines, BASE - 1, "-");
+		CHECK_AT(lines, BASE, "1:0");
+		CHECK_AT(lines, BASE + 7, expected);
+		CHECK_AT(lines, BASE + 11, "0:7");
+		CHECK_AT(lines, BASE + 12, "-");
+		dwarf_lines_free(lines);
+	}
+}
+
 static void test_standard_opcodes_do_what_they_say(void **state)
 {
 	struct program program = program_of(4);
@@ -422,6 +458,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_special_opcodes_advance_address_and_line),
 		cmocka_unit_test(test_standard_opcodes_do_what_they_say),
+		cmocka_unit_test(test_files_and_lines_of_any_size_come_back),
 		cmocka_unit_test(test_operations_of_an_instruction_share_its_address),
 		cmocka_unit_test(test_unknown_opcodes_are_skipped),
 		cmocka_unit_test(test_opcodes_from_opcode_base_on_are_special),

@@ -348,7 +348,7 @@ static void check_round_trip(const char *name)
 	size_t size, again_size;
 	uint8_t *bytes = flatten(table, &size), *again;
 
-	assert_int_equal(symtab_from_bytes(bytes, size, &flat), 0);
+	assert_int_equal(symtab_from_bytes(bytes, size, NULL, 0, &flat), 0);
 	assert_true(assert_same_answers(file.elf, table, flat) > 0);
 	assert_int_equal(symtab_cnt(flat), symtab_cnt(table));
 	assert_int_equal(symtab_sources(flat), symtab_sources(table));
@@ -385,7 +385,7 @@ static void exercise(const uint8_t *original, size_t size)
 
 	assert_non_null(bytes);
 	memcpy(bytes, original, size);
-	if (!symtab_from_bytes(bytes, size, &table)) {
+	if (!symtab_from_bytes(bytes, size, NULL, 0, &table)) {
 		memcpy(&base, bytes + 8, sizeof(base));
 		for (i = 0; i < 2048; i++) {
 			uint64_t address = base + i * (i < 1024 ? 1 : 0x400001);
@@ -418,7 +418,7 @@ static void test_symtab_survives_bytes_that_are_none(void **state)
 
 		exercise(bytes, i);
 		if (i < size)
-			assert_int_equal(symtab_from_bytes(bytes, i, &cut), -ENOEXEC);
+			assert_int_equal(symtab_from_bytes(bytes, i, NULL, 0, &cut), -ENOEXEC);
 	}
 	for (i = 0; i < size * 8; i += 1) {
 		bytes[i / 8] ^= (uint8_t)(1 << i % 8);
@@ -443,9 +443,9 @@ static void test_symtab_refuses_bytes_of_another_format(void **state)
 	struct symtab *table = NULL;
 
 	(void)state;
-	assert_int_equal(symtab_from_bytes(words, sizeof(words), &table), -ENOEXEC);
-	assert_int_equal(symtab_from_bytes((char *)words + 4, 32, &table), -ENOEXEC);
-	assert_int_equal(symtab_from_bytes(words, 0, &table), -ENOEXEC);
+	assert_int_equal(symtab_from_bytes(words, sizeof(words), NULL, 0, &table), -ENOEXEC);
+	assert_int_equal(symtab_from_bytes((char *)words + 4, 32, NULL, 0, &table), -ENOEXEC);
+	assert_int_equal(symtab_from_bytes(words, 0, NULL, 0, &table), -ENOEXEC);
 	assert_null(table);
 }
 
