@@ -34,6 +34,7 @@ struct symbolizer_config {
 	bool simple_names;	/* C++ and Rust functions without their parameters */
 	bool with_lines;	/* read DWARF: files, lines, inlined functions */
 	bool with_cache;	/* keep tables on disk */
+	bool waits;		/* for debuginfod: who asks about a few addresses has the time */
 	bool jvm_perfmap;	/* ask JVMs for their perf-map; nothing else touches a process */
 	const char *cache_dir;	/* NULL = the user's; borrowed, as are the next two */
 	const char *debug_dir;	/* looked in first for debug files; NULL = none */

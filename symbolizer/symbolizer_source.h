@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+#include "symbolizer/elf.h"
+
 struct location;
 struct process;
 struct symbolizer;
@@ -21,7 +23,9 @@ enum runtime {
 struct symbolizer_source {
 	char names_from[64];  /* "DWARF, symtab", "perf-map", "none", "unreadable: why" */
 	bool is_poor;	      /* no names, or those of exported functions only */
+	bool is_unreadable;   /* the file itself: a debug file would not help */
 	enum runtime runtime; /* of JIT code */
+	char build_id[2 * ELF_BUILD_ID_MAX + 1]; /* of the file, hex; "" if none */
 };
 
 /** symbolizer_source - the source of what stands at @location, as far as it was needed yet */
