@@ -405,6 +405,11 @@ uint32_t binary_generation(struct binary *binary)
 	return binary->generation;
 }
 
+bool binary_awaits_names(const struct binary *binary)
+{
+	return binary->debug && debug_info_is_awaited(binary->debug);
+}
+
 unsigned int binary_sources(const struct binary *binary)
 {
 	return binary->sources;

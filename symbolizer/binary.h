@@ -57,6 +57,7 @@ struct binary_naming {
 	const char *debug_dir;	       /* looked in first; NULL = none */
 	const char *debug_file;	       /* the debug file of whatever is named; NULL = look for it */
 	bool with_lines;	       /* read DWARF: files, lines, inlined functions */
+	bool waits;		       /* for debuginfod */
 };
 
 /** binary_cache_configure - before the first binary; without it: symbol tables alone */
@@ -122,11 +123,9 @@ bool binary_find(struct binary *binary, uint64_t address, struct source_frames *
 /** binary_find_source - the same by its DWARF or Go tables alone: names may be missing */
 bool binary_find_source(struct binary *binary, uint64_t address, struct source_frames *ret);
 
-/**
- * binary_generation - rises when a better source of names has arrived (debuginfod): what was
- * named before can be named anew
- */
+/** binary_generation - rises when debuginfod's file has arrived: all can be named anew */
 uint32_t binary_generation(struct binary *binary);
+bool binary_awaits_names(const struct binary *binary); /* it may yet arrive */
 
 /** binary_is_opened - it could be opened, when it was first mapped or later */
 bool binary_is_opened(const struct binary *binary);

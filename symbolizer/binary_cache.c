@@ -65,6 +65,7 @@ void binary_cache_configure(struct binary_cache *cache, const struct binary_nami
 	cache->host.debug_dir = naming->debug_dir;
 	cache->host.debug_file = naming->debug_file;
 	cache->host.with_lines = naming->with_lines;
+	cache->host.waits = naming->waits;
 }
 
 /* ---- names ---- */
@@ -267,7 +268,7 @@ void binary_set_unreadable(struct binary *binary, int error)
 	if (error == -ENOEXEC)
 		why = "not an ELF file, or cut short";
 	else if (error == -ENOTSUP)
-		why = "of another machine";
+		why = "32-bit, or of another machine";
 	else if (error == -ESTALE)
 		why = "replaced by another file";
 	else if (error == -EINVAL)

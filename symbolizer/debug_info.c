@@ -22,6 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <xxhash.h>
+
 #include "profiler/base/cleanup.h"
 #include "profiler/base/clock.h"
 #include "symbolizer/debuginfod.h"
@@ -32,6 +34,8 @@
 #include "symbolizer/symbol_cache.h"
 
 #define OPEN_MAX_CNT 64
+#define SAMPLES 16	 /* of a symbol table, into the stamp */
+#define SAMPLE_BYTES 256 /* ten entries */
 #define ASK_AGAIN_NS NS_PER_SEC
 #define SETTLED_S 2 /* a file written to within a tick of the clock may have kept its times */
 
@@ -119,6 +123,29 @@ static void mix_part(struct debug_info *info, const struct part *part, bool with
 						       (uint64_t)st.st_mtim.tv_nsec);
 }
 
+/*
+ * A build-id can be given by hand (--build-id=0x...), and tools that edit a finished program
+ * (objcopy --change-addresses) keep it, and the size: so some of the symbols count too.  All of
+ * them would be tens of megabytes to read of large programs.
+ */
+static void mix_symbols(struct debug_info *info, const char *name)
+{
+	struct section section;
+	struct section_view view;
+	uint64_t i, offset;
+
+	if (section_open(info->program.elf, name, &section) < 0)
+		return;
+	for (i = 0; i < SAMPLES; i++) {
+		offset = section.size / SAMPLES * i;
+		if (section_read_up_to(&section, offset, SAMPLE_BYTES, &view) < 0)
+			break;
+		info->stamp = mix(info->stamp, XXH3_64bits(view.bytes, view.size));
+		section_view_close(&view);
+	}
+	section_close(&section);
+}
+
 /* A program without build-id is the same as long as its place and its times are. */
 static void use_place_as_id(struct debug_info *info)
 {
@@ -142,8 +169,14 @@ static void make_cache_id(struct debug_info *info)
 	mix_part(info, &info->program, !info->cache_id.len);
 	mix_part(info, &info->debug, true);
 	mix_part(info, &info->mini, false);
-	if (!info->cache_id.len)
+	if (!info->host->cache)
+		return;
+	if (info->cache_id.len) {
+		mix_symbols(info, ".symtab");
+		mix_symbols(info, ".dynsym");
+	} else {
 		use_place_as_id(info);
+	}
 }
 
 /* Opens what @file leads to, and closes that otherwise. */
@@ -158,8 +191,9 @@ static int open_found(struct part *part, struct debug_file *file)
 static void ask_debuginfod(struct debug_info *info)
 {
 	struct debug_file file = { .fd = -1 };
-	int r = debuginfod_ask(info->host->debuginfod, elf_file_build_id(info->program.elf),
-			       &file.fd);
+	const struct elf_build_id *id = elf_file_build_id(info->program.elf);
+	int r = info->host->waits ? debuginfod_wait(info->host->debuginfod, id, &file.fd) :
+				    debuginfod_ask(info->host->debuginfod, id, &file.fd);
 
 	info->is_awaited = r == -EAGAIN || r == -ENOSPC;
 	info->ask_ns = monotonic_ns() + ASK_AGAIN_NS;
@@ -360,6 +394,11 @@ uint64_t debug_info_stamp(const struct debug_info *info)
 unsigned int debug_info_sources(const struct debug_info *info)
 {
 	return info->sources;
+}
+
+bool debug_info_is_awaited(const struct debug_info *info)
+{
+	return info->is_awaited;
 }
 
 bool debug_info_arrived(struct debug_info *info, uint64_t now_ns)

@@ -31,6 +31,7 @@ struct debug_host {
 	const char *debug_dir;	       /* NULL = none */
 	const char *debug_file;	       /* taken for every program's; NULL = look for them */
 	bool with_lines;	       /* false: names of symbol tables and Go's tables only */
+	bool waits;		       /* for debuginfod */
 	unsigned int open_cnt;
 };
 
@@ -83,6 +84,9 @@ uint64_t debug_info_stamp(const struct debug_info *info);
  */
 bool debug_info_find(struct debug_info *info, uint64_t address, struct source_frames *frames,
 		     bool *ret_complete);
+
+/** debug_info_is_awaited - debuginfod was asked for the debug file and has not answered yet */
+bool debug_info_is_awaited(const struct debug_info *info);
 
 /** debug_info_arrived - debuginfod has the debug file now: close and open anew to use it */
 bool debug_info_arrived(struct debug_info *info, uint64_t now_ns);

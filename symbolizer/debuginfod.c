@@ -74,7 +74,7 @@ struct debuginfod {
 	atomic_bool stopping;
 	atomic_int owners;    /* the caller and the thread */
 	pthread_mutex_t lock; /* of all below */
-	pthread_cond_t work;
+	pthread_cond_t work, answered;
 	struct id_hex queue[QUEUE_MAX]; /* ring */
 	size_t queue_start, queue_cnt;
 	struct hashmap answers; /* struct id_hex -> struct answer */
@@ -99,6 +99,7 @@ static void drop(struct debuginfod *client)
 		return;
 	forget_answers(client);
 	hashmap_free(&client->answers);
+	pthread_cond_destroy(&client->answered);
 	pthread_cond_destroy(&client->work);
 	pthread_mutex_destroy(&client->lock);
 	free(client);
@@ -110,8 +111,9 @@ static int make(struct debuginfod **ret)
 
 	if (!client)
 		return -ENOMEM;
-	pthread_mutex_init(&client->lock, NULL); /* these two cannot fail in glibc */
+	pthread_mutex_init(&client->lock, NULL); /* these cannot fail in glibc */
 	pthread_cond_init(&client->work, NULL);
+	pthread_cond_init(&client->answered, NULL);
 	hashmap_init(&client->answers, sizeof(struct id_hex), sizeof(struct answer));
 	atomic_init(&client->stopping, false);
 	atomic_init(&client->owners, 1);
@@ -185,6 +187,7 @@ static void give_answer(struct debuginfod *client, const struct id_hex *id, stru
 		*place = *answer;
 		answer->path = NULL;
 	}
+	pthread_cond_broadcast(&client->answered);
 	pthread_mutex_unlock(&client->lock);
 	free(answer->path);
 }
@@ -347,7 +350,16 @@ static int ask(struct debuginfod *client, const struct id_hex *id, int *ret_fd)
 	}
 }
 
-int debuginfod_ask(struct debuginfod *client, const struct elf_build_id *build_id, int *ret_fd)
+/* Not so where we have no descriptor left to open it. */
+static bool is_under_way(struct debuginfod *client, const struct id_hex *id)
+{
+	const struct answer *answer = hashmap_get(&client->answers, id);
+
+	return answer && answer->state == ANSWER_UNDER_WAY;
+}
+
+static int ask_or_wait(struct debuginfod *client, const struct elf_build_id *build_id, bool wait,
+		       int *ret_fd)
 {
 	struct id_hex id = {};
 	int r;
@@ -356,7 +368,18 @@ int debuginfod_ask(struct debuginfod *client, const struct elf_build_id *build_i
 		return -ENOENT;
 	elf_build_id_hex(build_id, id.text);
 	pthread_mutex_lock(&client->lock);
-	r = ask(client, &id, ret_fd);
+	while ((r = ask(client, &id, ret_fd)) == -EAGAIN && wait && is_under_way(client, &id))
+		pthread_cond_wait(&client->answered, &client->lock);
 	pthread_mutex_unlock(&client->lock);
-	return r;
+	return r == -EAGAIN && wait ? -ENOENT : r;
+}
+
+int debuginfod_ask(struct debuginfod *client, const struct elf_build_id *build_id, int *ret_fd)
+{
+	return ask_or_wait(client, build_id, false, ret_fd);
+}
+
+int debuginfod_wait(struct debuginfod *client, const struct elf_build_id *build_id, int *ret_fd)
+{
+	return ask_or_wait(client, build_id, true, ret_fd);
 }

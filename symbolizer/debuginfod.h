@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Debug files from debuginfod servers, by a thread of its own: nobody ever waits for it.
+ * Debug files from debuginfod servers, by a thread of its own: who profiles never waits for it.
  *
  * libdebuginfod is loaded (dlopen) only when DEBUGINFOD_URLS is set, because it brings libcurl
  * and TLS with it.  Its own cache on disk and its own time-outs hold.
@@ -28,5 +28,8 @@ void debuginfod_stop(struct debuginfod *client);
  * by a call ten minutes later), -ENOSPC the queue is full, or memory is out: ask again later.
  */
 int debuginfod_ask(struct debuginfod *client, const struct elf_build_id *build_id, int *ret_fd);
+
+/** debuginfod_wait - the same, but until it is there or cannot be had: never -EAGAIN */
+int debuginfod_wait(struct debuginfod *client, const struct elf_build_id *build_id, int *ret_fd);
 
 #endif

@@ -11,9 +11,17 @@
 
 #include "profiler/base/cleanup.h"
 #include "symbolizer/dwarf_private.h"
+#include "symbolizer/elf.h"
 
 #define ENTRY_PIECE 1024  /* root entries and names' entries lie far apart */
 #define LIST_PIECE 32768 /* range lists and addresses are read in their order */
+
+/*
+ * What compressed sections may have together: each alone can be SECTION_BYTES_MAX, out of one
+ * stream of 40 KB that is the contents of them all.  The densest seen is 31 times its packed size.
+ */
+#define INFLATED_MIN (8ull << 20)
+#define INFLATED_RATIO 64
 
 struct wanted {
 	const char *name, *split_name;
@@ -22,7 +30,29 @@ struct wanted {
 	size_t piece_bytes;
 };
 
-static int open_one(struct elf_file *elf, bool split, const struct wanted *wanted)
+static uint64_t room_of(const struct elf_file *elf)
+{
+	return INFLATED_MIN + MIN(elf_file_bytes(elf), UINT64_MAX / 128) * INFLATED_RATIO;
+}
+
+int dwarf_section_open(struct elf_file *elf, const char *name, uint64_t *room, struct section *ret)
+{
+	uint64_t own_room = room_of(elf);
+	int code = section_open_debug(elf, name, ret);
+
+	if (code || ret->packing == SECTION_PLAIN)
+		return code;
+	if (!room)
+		room = &own_room;
+	if (ret->size > *room) {
+		section_close(ret);
+		return -EFBIG;
+	}
+	*room -= ret->size;
+	return 0;
+}
+
+static int open_one(struct elf_file *elf, bool split, const struct wanted *wanted, uint64_t *room)
 {
 	const char *name = split ? wanted->split_name : wanted->name;
 	struct section *section = wanted->pieces ? &wanted->pieces->section : wanted->section;
@@ -30,7 +60,7 @@ static int open_one(struct elf_file *elf, bool split, const struct wanted *wante
 
 	if (wanted->pieces)
 		wanted->pieces->piece_bytes = wanted->piece_bytes;
-	ret = name ? section_open_debug(elf, name, section) : 0;
+	ret = name ? dwarf_section_open(elf, name, room, section) : 0;
 	/* What is missing or broken is empty: whatever refers to it fails, alone. */
 	return ret == -ENOMEM || ret == -EIO ? ret : 0;
 }
@@ -48,18 +78,19 @@ static int open_all(struct elf_file *elf, bool split, struct dwarf_file *file)
 		{ ".debug_line", NULL, &file->line, NULL, 0 },
 		{ ".debug_line_str", NULL, &file->line_str, NULL, 0 },
 	};
+	uint64_t room = room_of(elf);
 	size_t i;
 	int ret;
 
 	file->info.piece_bytes = ENTRY_PIECE;
-	ret = section_open_debug(elf, split ? ".debug_info.dwo" : ".debug_info",
+	ret = dwarf_section_open(elf, split ? ".debug_info.dwo" : ".debug_info", &room,
 				 &file->info.section);
 	if (ret)
 		return ret == -ENOENT ? -ENODATA : ret;
 	if (file->info.section.size > UINT32_MAX)
 		return -EFBIG;
 	for (i = 0; i < ARRAY_SIZE(wanted) && !ret; i++)
-		ret = open_one(elf, split, &wanted[i]);
+		ret = open_one(elf, split, &wanted[i], &room);
 	return ret;
 }
 

@@ -4,8 +4,9 @@
  *
  * The units' root entries say what they cover: a few hundred bytes for each unit.  .debug_aranges
  * says the same, but clang and rustc do not write it, and it may lack units; it is asked only
- * about units whose roots say nothing, and what it does not know of them either is found by
- * walking over their functions.
+ * about units whose roots do not say it all, and what it does not know of them either is found
+ * by walking over their functions.  Those roots say nothing, or are of DWARF 2, which has no
+ * ranges: of C++ code, that is in a section for each template, low_pc and high_pc are .text's.
  *
  * Where units overlap (equal functions that the linker folded, a unit whose low_pc and high_pc
  * span what others put in between), the range that begins last counts: it says most.
@@ -30,7 +31,7 @@ struct build {
 	struct dwarf_range_visit ranges;
 	uint32_t owner; /* of the ranges that are visited */
 	bool covered;	/* they were some */
-	uint32_t *silent; /* [silent_cnt] numbers of units whose roots say nothing, ascending */
+	uint32_t *silent; /* [silent_cnt] numbers of units whose roots say too little, ascending */
 	size_t silent_cnt, silent_capacity;
 };
 
@@ -63,6 +64,11 @@ static bool has_code(const struct dwarf_unit *unit)
 	return unit->type == DW_UT_compile || unit->type == DW_UT_skeleton;
 }
 
+static bool says_all(const struct build *build, const struct dwarf_unit *unit)
+{
+	return build->covered && (unit->encoding.version > 2 || unit->root.ranges.form);
+}
+
 /* Broken units are left out; they keep their numbers. */
 static int on_unit(void *context, struct dwarf_unit *unit, uint32_t number)
 {
@@ -81,12 +87,12 @@ static int on_unit(void *context, struct dwarf_unit *unit, uint32_t number)
 	if (ret)
 		return ret;
 	/* Without a line table there is no code: types, gcc's early units of LTO. */
-	if (!build->covered && unit->root.stmt_list.form)
+	if (!says_all(build, unit) && unit->root.stmt_list.form)
 		ret = add_silent(build, number);
 	return ret;
 }
 
-/* ---- units whose roots say nothing ---------------------------------------------------------- */
+/* ---- units whose roots say too little ------------------------------------------------------- */
 
 /* Index in `silent` of the unit at @offset of .debug_info, or silent_cnt. */
 static size_t find_silent(const struct build *build, uint64_t offset)
@@ -175,7 +181,7 @@ static int add_silent_units(struct build *build, struct elf_file *elf)
 
 	if (!known)
 		return -ENOMEM;
-	if (!section_open_debug(elf, ".debug_aranges", &section)) {
+	if (!dwarf_section_open(elf, ".debug_aranges", NULL, &section)) {
 		ret = read_sets(build, &section, known);
 		section_close(&section);
 		if (ret == -ENOMEM)

@@ -78,6 +78,14 @@ struct dwarf_unit {
 
 /* ---- dwarf_file.c ---- */
 
+/**
+ * dwarf_section_open - as section_open_debug(), but with limits of DWARF's own
+ * @room: bytes that the file's compressed sections may still have; NULL: of this one alone
+ * Errors: -EFBIG it inflates to more than what compilers write ever does, too.
+ */
+int dwarf_section_open(struct elf_file *elf, const char *name, uint64_t *room,
+		       struct section *ret);
+
 /** dwarf_file_open - @split: the sections named *.dwo.  -ENODATA: no .debug_info */
 int dwarf_file_open(struct elf_file *elf, bool split, struct dwarf_file *ret);
 void dwarf_file_close(struct dwarf_file *file);

@@ -85,7 +85,7 @@ int dwarf_package_open(struct dwarf *dwarf)
 		return -ENOMEM;
 	ret = dwarf_file_open(elf, true, &package->file);
 	if (!ret)
-		ret = section_open_debug(elf, ".debug_cu_index", &package->cu_index);
+		ret = dwarf_section_open(elf, ".debug_cu_index", NULL, &package->cu_index);
 	if (!ret)
 		ret = section_load(&package->cu_index);
 	/* No unit of a package refers into another one. */

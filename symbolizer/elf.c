@@ -27,7 +27,7 @@
 #include "profiler/base/fileio.h"
 #include "symbolizer/elf_private.h"
 
-#define NOTES_MAX 4096 /* looked at in one table before we give up */
+#define NOTES_MAX 4096 /* looked at in one file before we give up */
 
 #if defined(__x86_64__)
 #define MACHINE_HERE EM_X86_64
@@ -97,9 +97,9 @@ static int find_build_id(struct elf_file *elf, uint64_t offset, uint64_t bytes, 
 {
 	uint64_t end = offset + bytes, pad = align == 8 ? 7 : 3;
 	char name[4];
-	int i, ret;
+	int ret;
 
-	for (i = 0; i < NOTES_MAX && end - offset >= sizeof(Elf64_Nhdr); i++) {
+	for (; elf->note_cnt < NOTES_MAX && end - offset >= sizeof(Elf64_Nhdr); elf->note_cnt++) {
 		uint64_t name_bytes, description_bytes, description;
 		Elf64_Nhdr note;
 
@@ -339,6 +339,11 @@ bool elf_file_is_cut(struct elf_file *elf)
 bool elf_file_is_in_memory(const struct elf_file *elf)
 {
 	return elf->image;
+}
+
+uint64_t elf_file_bytes(const struct elf_file *elf)
+{
+	return elf->size;
 }
 
 uint64_t elf_file_entry(const struct elf_file *elf)

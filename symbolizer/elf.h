@@ -54,6 +54,7 @@ int elf_file_fd(const struct elf_file *elf);
 bool elf_file_is_cut(struct elf_file *elf);
 
 bool elf_file_is_in_memory(const struct elf_file *elf);
+uint64_t elf_file_bytes(const struct elf_file *elf); /* its size when it was opened */
 uint64_t elf_file_entry(const struct elf_file *elf);
 
 /**

@@ -193,9 +193,11 @@ static void name_stubs(struct stubs *stubs, const Elf64_Rela *relocation)
 		else
 			high = middle;
 	}
+	/* Of a slot's relocations the first counts: with many of both the work were their product. */
 	for (; low < stubs->cnt && stubs->rows[low].slot == relocation->r_offset; low++) {
-		if (!stubs->rows[low].symbol)
-			stubs->named_cnt++;
+		if (stubs->rows[low].symbol)
+			break;
+		stubs->named_cnt++;
 		stubs->rows[low].symbol = (uint32_t)ELF64_R_SYM(relocation->r_info);
 	}
 }

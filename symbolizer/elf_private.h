@@ -21,6 +21,7 @@ struct elf_file {
 	uint64_t dynamic_offset, dynamic_bytes; /* PT_DYNAMIC; 0 = none */
 	bool has_interpreter;			/* PT_INTERP */
 	struct elf_build_id build_id;
+	size_t note_cnt; /* looked at for it */
 	Elf64_Shdr *sections; /* [section_cnt], once elf_load_sections() was called */
 	size_t section_cnt;
 	bool sections_loaded;

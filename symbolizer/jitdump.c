@@ -2,6 +2,10 @@
 /*
  * The records of a jitdump, one behind the other; each is complete or waits for its rest.
  *
+ * A writer with a buffer (V8's is of 2 MiB) leaves the last record torn for as long as it compiles
+ * little, and most of a record is machine code: so a JIT_CODE_LOAD is learned once its head and
+ * its name are there, if its size is that of the parts it names.
+ *
  * The file is read through one buffer; the machine code at the end of each JIT_CODE_LOAD, most of
  * the file, is stepped over.  It is not mapped: the program may cut it short at any time, which
  * would end us by SIGBUS.
@@ -57,6 +61,7 @@ struct jitdump {
 	uint8_t header[HEADER_BYTES]; /* as it was when the file was begun */
 	bool timed;		      /* the time stamps are of our clock */
 	bool broken;		      /* at offset there is no record */
+	bool head_taken;	      /* the record at offset was learned before it was whole */
 	uint64_t offset;	      /* of the next record; 0 = not begun */
 	uint32_t least_line_offset;   /* over all lines seen */
 	uint8_t *debug; /* [debug_len] a record that waits for its code; NULL = none */
@@ -236,10 +241,19 @@ static bool is_sane(uint64_t address, uint64_t size)
 	return size && size <= CODE_BYTES_MAX && address + size > address;
 }
 
+/* How much of a JIT_CODE_LOAD is looked at: all but the code. */
+static size_t load_bytes(const struct jitdump *dump, const struct window *window,
+			 const struct prefix *prefix)
+{
+	uint64_t there = MIN(window->file_bytes - dump->offset, (uint64_t)prefix->size);
+
+	return MIN(there, (uint64_t)(LOAD_BYTES + JITDUMP_NAME_MAX - 1));
+}
+
 /* A record's handler returns 1 code was learned, 0 not, or -errno. */
 static int on_load(struct jitdump *dump, struct window *window, const struct prefix *prefix)
 {
-	size_t len = MIN(prefix->size, LOAD_BYTES + JITDUMP_NAME_MAX - 1);
+	size_t len = load_bytes(dump, window, prefix);
 	const uint8_t *bytes = look_at(window, dump->offset, len);
 	uint64_t address, size, born_ns = dump->timed ? prefix->time_ns : 0, name_room;
 	struct byte_cursor cursor;
@@ -321,7 +335,7 @@ static int on_debug_info(struct jitdump *dump, struct window *window, const stru
 	return 0;
 }
 
-/* The next record is whole: its prefix is in @ret. */
+/* There is a next record, if not all of it: its prefix is in @ret. */
 static bool next_record(struct jitdump *dump, struct window *window, struct prefix *ret)
 {
 	const uint8_t *bytes;
@@ -343,11 +357,13 @@ static bool next_record(struct jitdump *dump, struct window *window, struct pref
 		}
 		return false;
 	}
-	return ret->size <= window->file_bytes - dump->offset;
+	return true;
 }
 
 static int on_record(struct jitdump *dump, struct window *window, const struct prefix *prefix)
 {
+	if (dump->head_taken)
+		return 0;
 	switch (prefix->id) {
 	case RECORD_LOAD:
 		return on_load(dump, window, prefix);
@@ -362,18 +378,55 @@ static int on_record(struct jitdump *dump, struct window *window, const struct p
 	}
 }
 
+/* Whether a torn JIT_CODE_LOAD lacks nothing but code, of which it says how much there is. */
+static bool lacks_code_only(struct jitdump *dump, struct window *window,
+			    const struct prefix *prefix)
+{
+	size_t len = load_bytes(dump, window, prefix), room, name_len;
+	const uint8_t *bytes = look_at(window, dump->offset, len);
+	struct byte_cursor cursor;
+	uint64_t size;
+
+	if (!bytes || len <= LOAD_BYTES)
+		return false;
+	cursor = byte_cursor(bytes, len);
+	skip_bytes(&cursor, LOAD_BYTES - 8 - 8);
+	size = read_u64(&cursor);
+	skip_bytes(&cursor, 8); /* its number */
+	room = bytes_left(&cursor);
+	name_len = strnlen((const char *)cursor.at, room);
+	return name_len < room && size == (uint64_t)prefix->size - LOAD_BYTES - (name_len + 1);
+}
+
+static int on_torn(struct jitdump *dump, struct window *window, const struct prefix *prefix)
+{
+	int r;
+
+	if (dump->head_taken || prefix->id != RECORD_LOAD ||
+	    !lacks_code_only(dump, window, prefix))
+		return 0;
+	r = on_load(dump, window, prefix);
+	dump->head_taken = r >= 0;
+	return r;
+}
+
 static int read_records(struct jitdump *dump, struct window *window)
 {
 	struct prefix prefix;
 	int added = 0, r;
 
 	while (window->read_bytes < JITDUMP_READ_MAX && next_record(dump, window, &prefix)) {
-		r = on_record(dump, window, &prefix);
+		bool whole = prefix.size <= window->file_bytes - dump->offset;
+
+		r = whole ? on_record(dump, window, &prefix) : on_torn(dump, window, &prefix);
 		if (r == -ENOMEM)
 			reset(dump);
 		if (r < 0)
 			return r;
 		added += r;
+		if (!whole)
+			break;
+		dump->head_taken = false;
 		dump->offset += prefix.size;
 	}
 	return added;

@@ -39,6 +39,7 @@ struct location {
 	enum location_kind kind;
 	uint64_t owner;	   /* the file or process that it is of: symbolizer_source(); 0 = the host */
 	bool named;	   /* false: `libx.so+0x1234` stands for a name */
+	bool awaited;	   /* a debug file that names it better may come: ask again */
 	bool stack_bottom; /* the function where a stack begins: _start, clone3, ret_from_fork ... */
 	uint32_t line_cnt; /* >= 1 */
 	struct location_line lines[];

@@ -316,6 +316,7 @@ static bool fill_entry(struct location_store *store, struct entry *entry,
 	location->address = draft->address;
 	location->named = draft->named;
 	location->stack_bottom = draft->stack_bottom;
+	location->awaited = draft->awaited;
 	location->mapping = draft->mapping;
 	if (draft->mapping && draft->mapping_owner) {
 		entry->mapping = get_mapping(store, draft->mapping_owner, draft->mapping);

@@ -37,7 +37,7 @@ struct location_text {
 /* What to make of a key that is new. */
 struct location_draft {
 	uint64_t address;
-	bool named, stack_bottom;
+	bool named, awaited, stack_bottom;
 	const struct location_text *texts; /* [text_cnt] innermost first */
 	size_t text_cnt;		   /* >= 1 */
 	const struct location_mapping *mapping; /* NULL = none */

@@ -8,13 +8,16 @@
 #include "symbolizer/naming_advice.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "profiler/base/cleanup.h"
 #include "profiler/base/fileio.h"
 #include "profiler/base/strbuf.h"
+#include "symbolizer/elf.h"
 
 #define LIST_BYTES_MAX (8u << 20) /* of one package's list */
 #define DPKG_INFO "/var/lib/dpkg/info"
@@ -78,12 +81,31 @@ static bool is_like_fedora(const char *root)
 	       (strstr(text.text, "fedora") || strstr(text.text, "rhel"));
 }
 
-void naming_advice_file(const char *root, const char *path, char *ret, size_t size)
+/* Whether the file at @path is the build that was met. */
+static bool is_build(const char *root, const char *path, const char *build_id)
+{
+	_cleanup_(elf_file_closep) struct elf_file *elf = NULL;
+	_cleanup_close_ int fd = -1;
+	char file[PATH_MAX], hex[2 * ELF_BUILD_ID_MAX + 1];
+	struct stat st;
+
+	if (snprintf(file, sizeof(file), "%s%s", root, path) >= (int)sizeof(file))
+		return false;
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    elf_file_open(fd, &elf, NULL) < 0)
+		return false;
+	elf_build_id_hex(elf_file_build_id(elf), hex);
+	return strcmp(hex, build_id) == 0;
+}
+
+void naming_advice_file(const char *root, const char *path, const char *build_id, char *ret,
+			size_t size)
 {
 	char package[256];
 
 	ret[0] = '\0';
-	if (path[0] != '/' || strchr(path, '\n'))
+	if (path[0] != '/' || strchr(path, '\n') || (build_id && !is_build(root, path, build_id)))
 		return;
 	if (find_package(root, path, package, sizeof(package)))
 		/* libc's came before there were -dbgsym packages */
@@ -91,6 +113,8 @@ void naming_advice_file(const char *root, const char *path, char *ret, size_t si
 			 strcmp(package, "libc6") == 0 ? "dbg" : "dbgsym");
 	else if (is_like_fedora(root))
 		snprintf(ret, size, "dnf debuginfo-install %s", path);
+	else
+		snprintf(ret, size, "stripped: build it without strip and -s");
 }
 
 const char *naming_advice_jit(enum runtime runtime)

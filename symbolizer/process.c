@@ -216,9 +216,12 @@ static int read_mappings(struct process_table *table, struct process *process, u
 
 /* ---- what /proc shows ---- */
 
-/* Reads a process of which nothing is known, or nothing of its present life. */
+/*
+ * Reads a process of which nothing is known, or nothing of its present life.
+ * @ret_read: 0, or why its mappings could not be read: it is known all the same.
+ */
 static int read_new(struct process_table *table, pid_t tgid, const struct process_birth *birth,
-		    uint64_t now_ns, struct process **ret)
+		    uint64_t now_ns, struct process **ret, int *ret_read)
 {
 	const struct process *older = process_find_newest(table, tgid);
 	uint64_t begin_ns = birth->start_ns > birth->slack_ns ? birth->start_ns - birth->slack_ns :
@@ -237,8 +240,8 @@ static int read_new(struct process_table *table, pid_t tgid, const struct proces
 		remove_image(table, process);
 		return r;
 	}
-	if (ret)
-		*ret = process;
+	*ret = process;
+	*ret_read = r;
 	return 0;
 }
 
@@ -250,11 +253,12 @@ static bool is_reused(const struct process *process, const struct process_birth 
 	return birth->start_ns > process->begin_ns + 2 * birth->slack_ns;
 }
 
+/* -errno also when its mappings cannot be read. */
 static int scan_process(struct process_table *table, pid_t tgid, uint64_t now_ns, bool is_listing)
 {
 	struct process *process = process_find_newest(table, tgid);
 	struct process_birth birth;
-	int r = process_read_birth(table->proc_root, tgid, &birth);
+	int r = process_read_birth(table->proc_root, tgid, &birth), read;
 
 	if (r < 0)
 		return r;
@@ -262,7 +266,8 @@ static int scan_process(struct process_table *table, pid_t tgid, uint64_t now_ns
 		return read_mappings(table, process, now_ns, now_ns);
 	if (birth.kernel_thread && is_listing)
 		return 0;
-	return read_new(table, tgid, &birth, now_ns, NULL);
+	r = read_new(table, tgid, &birth, now_ns, &process, &read);
+	return r < 0 ? r : read;
 }
 
 int process_table_scan_one(struct process_table *table, pid_t tgid, uint64_t now_ns)
@@ -425,6 +430,7 @@ static struct process *find_in_proc(struct process_table *table, pid_t tgid, uin
 {
 	struct process_birth birth;
 	struct process *process;
+	int read;
 
 	if (process_read_birth(table->proc_root, tgid, &birth) < 0 ||
 	    birth.start_ns > time_ns + birth.slack_ns)
@@ -433,7 +439,7 @@ static struct process *find_in_proc(struct process_table *table, pid_t tgid, uin
 		ended->end_ns = ALIVE; /* the leader's exit was taken for the process's */
 		return ended;
 	}
-	if (read_new(table, tgid, &birth, monotonic_ns(), &process) < 0)
+	if (read_new(table, tgid, &birth, monotonic_ns(), &process, &read) < 0)
 		return ended;
 	return process;
 }

@@ -53,7 +53,7 @@ void process_table_free(struct process_table *table);
  */
 int process_table_scan(struct process_table *table, struct errmsg *err);
 
-/** process_table_scan_one - the same for one process, e.g. after lost records; -ESRCH it is gone */
+/** process_table_scan_one - for one process; -ESRCH it has ended; -EACCES it is not ours to read */
 int process_table_scan_one(struct process_table *table, pid_t tgid, uint64_t now_ns);
 
 /* Called with each living mapping of code made at run time, as it becomes known. */

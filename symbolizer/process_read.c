@@ -96,7 +96,9 @@ static int read_maps_of(const char *proc_root, pid_t tid, struct strbuf *text)
 
 	if (r == -ENOMEM)
 		return r;
-	return text->len > before ? 0 : -ESRCH; /* cut short is better than nothing */
+	if (text->len > before)
+		return 0; /* cut short is better than nothing */
+	return r == -EACCES || r == -EPERM ? -EACCES : -ESRCH;
 }
 
 int process_read_maps(const char *proc_root, pid_t tgid, struct strbuf *text, pid_t *ret_tid)

@@ -48,6 +48,7 @@ static void open_sources(struct symbolizer *symbolizer, const struct symbolizer_
 		.debug_dir = config->debug_dir,
 		.debug_file = config->debug_file,
 		.with_lines = config->with_lines,
+		.waits = config->waits,
 	};
 
 	if (config->with_cache)

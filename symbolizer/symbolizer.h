@@ -34,6 +34,7 @@ struct symbolizer_config {
 	bool simple_names;	/* C++ and Rust functions without their parameters */
 	bool with_lines;	/* read DWARF: files, lines, inlined functions */
 	bool with_cache;	/* keep tables on disk */
+	bool waits;		/* for debuginfod: who asks about a few addresses has the time */
 	bool jvm_perfmap;	/* ask JVMs for their perf-map; nothing else touches a process */
 	const char *cache_dir;	/* NULL = the user's; borrowed, as are the next two */
 	const char *debug_dir;	/* looked in first for debug files; NULL = none */
@@ -114,34 +115,6 @@ size_t symbolizer_refusals(const struct symbolizer *symbolizer, struct symbolize
 
 /** symbolizer_note - a frame that is no code: `[truncated: depth]`; @text is copied */
 const struct location *symbolizer_note(struct symbolizer *symbolizer, const char *text);
-
-/* Where the names of one file's code, or of one process's code made at run time, come from. */
-enum runtime {
-	RUNTIME_OTHER,
-	RUNTIME_NODE,
-	RUNTIME_JVM,
-	RUNTIME_DOTNET,
-	RUNTIME_PYTHON,
-};
-
-struct symbolizer_source {
-	char names_from[64];  /* "DWARF, symtab", "perf-map", "none", "unreadable: why" */
-	bool is_poor;	      /* no names, or those of exported functions only */
-	enum runtime runtime; /* of JIT code */
-};
-
-/** symbolizer_source - the source of what stands at @location, as far as it was needed yet */
-void symbolizer_source(const struct symbolizer *symbolizer, const struct location *location,
-		       struct symbolizer_source *ret);
-
-/**
- * symbolizer_visit_files - the executable files that @process maps, each once
- * @visit: called with the path as the process sees it; the names were read for that
- */
-void symbolizer_visit_files(struct symbolizer *symbolizer, struct process *process,
-			    void (*visit)(void *context, const char *path,
-					  const struct symbolizer_source *source),
-			    void *context);
 
 /** symbolizer_kernel_hidden - kernel addresses read 0 for us (kptr_restrict, CAP_SYSLOG) */
 bool symbolizer_kernel_hidden(const struct symbolizer *symbolizer);

@@ -22,7 +22,7 @@ static int say_unreadable(int error, const char *path, struct errmsg *err)
 	if (error == -ENOEXEC)
 		return err_say(err, error, "'%s' is not an ELF file, or cut short", path);
 	if (error == -ENOTSUP)
-		return err_say(err, error, "'%s' is an ELF file of another machine", path);
+		return err_say(err, error, "'%s' is a 32-bit ELF file, or of another machine", path);
 	if (error == -EINVAL)
 		return err_say(err, error, "'%s' is not a regular file", path);
 	return err_set(err, error, "cannot read '%s'", path);

@@ -13,6 +13,7 @@
 #include "symbolizer/location_store.h"
 #include "symbolizer/source_frames.h"
 #include "symbolizer/symbolizer.h"
+#include "symbolizer/symbolizer_source.h"
 
 struct binary;
 struct binary_cache;

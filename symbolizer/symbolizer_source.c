@@ -23,8 +23,11 @@ static void source_of_file(const struct symbolizer *symbolizer, uint64_t id,
 	const struct binary *binary = binary_of_id(symbolizer->binaries, id);
 	unsigned int good = ~(unsigned int)NAMES_DYNSYM;
 
-	if (binary)
-		set(ret, binary_symbol_source(binary), !(binary_sources(binary) & good));
+	if (!binary)
+		return;
+	set(ret, binary_symbol_source(binary), !(binary_sources(binary) & good));
+	ret->is_unreadable = binary_error(binary) < 0;
+	snprintf(ret->build_id, sizeof(ret->build_id), "%s", binary_build_id(binary));
 }
 
 enum runtime symbolizer_runtime(const struct process *process)

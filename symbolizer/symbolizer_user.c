@@ -66,9 +66,10 @@ static const struct location *name_file(struct symbolizer *symbolizer, struct bi
 		.mapping_owner = binary_id(binary),
 	};
 
-	if (!key->variant || !binary_find(binary, key->address, &symbolizer->frames))
+	draft.named = key->variant && binary_find(binary, key->address, &symbolizer->frames);
+	draft.awaited = binary_awaits_names(binary);
+	if (!draft.named)
 		return add_nameless(symbolizer, binary, key, &draft);
-	draft.named = true;
 	draft.texts = texts;
 	draft.text_cnt = symbolizer_texts(symbolizer, texts);
 	draft.stack_bottom = symbolizer_is_among(texts[draft.text_cnt - 1].name, user_bottoms,

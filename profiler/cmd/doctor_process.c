@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "profiler/cmd/doctor_process.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "profiler/cmd/target_opts.h"
 #include "proto/profile.h"
 #include "symbolizer/naming_advice.h"
+#include "symbolizer/symbolizer_source.h"
 
 #define SECONDS 3
 
@@ -31,9 +33,9 @@ static void print_file(void *context, const char *path, const struct symbolizer_
 {
 	char advice[300] = "";
 
-	(void)context;
-	if (source->is_poor)
-		naming_advice_file("", path, advice, sizeof(advice));
+	*(bool *)context = true;
+	if (source->is_poor && !source->is_unreadable)
+		naming_advice_file("", path, source->build_id, advice, sizeof(advice));
 	printf("  %-48s %s%s%s\n", path, source->names_from, advice[0] ? "; " : "", advice);
 }
 
@@ -44,6 +46,7 @@ static int print_files(pid_t tgid, struct errmsg *err)
 	struct symbolizer *symbolizer;
 	struct process *process = NULL;
 	uint64_t now_ns = monotonic_ns();
+	bool has_files = false;
 	int r = symbolizer_new(&config, &symbolizer, err);
 
 	if (r < 0)
@@ -53,10 +56,14 @@ static int print_files(pid_t tgid, struct errmsg *err)
 		process = symbolizer_process(symbolizer, tgid, now_ns);
 	if (process) {
 		printf("executable files that it maps, and where their names come from:\n");
-		symbolizer_visit_files(symbolizer, process, print_file, NULL);
+		symbolizer_visit_files(symbolizer, process, print_file, &has_files);
+		if (!has_files)
+			printf("  none: a thread of the kernel, or code made at run time only\n");
 	}
 	symbolizer_free(symbolizer);
-	return process ? 0 : err_set(err, r ? r : -3, "cannot read process %d", tgid);
+	return process ? 0 :
+			 err_set(err, r ? r : -ESRCH, "cannot read the mappings of process %d",
+				 tgid);
 }
 
 static int sample(pid_t tgid, struct errmsg *err)

@@ -30,8 +30,8 @@ static void print_advice(FILE *out, const struct binary_use *use)
 
 	if (use->kind == LOCATION_JIT)
 		snprintf(text, sizeof(text), "%s", naming_advice_jit(use->source.runtime));
-	else if (use->kind == LOCATION_USER && use->path)
-		naming_advice_file("", use->path, text, sizeof(text));
+	else if (use->kind == LOCATION_USER && use->path && !use->source.is_unreadable)
+		naming_advice_file("", use->path, use->source.build_id, text, sizeof(text));
 	else if (use->kind == LOCATION_KERNEL)
 		snprintf(text, sizeof(text), "sysctl kernel.kptr_restrict=1, CAP_SYSLOG");
 	if (text[0])

@@ -310,6 +310,7 @@ static int work(struct symbolize *symbolize, const struct opt_rest *rest, struct
 
 	naming_config(&symbolize->naming, &config);
 	config.debug_file = symbolize->debug_file;
+	config.waits = true;
 	r = symbolizer_new(&config, &symbolize->symbolizer, err);
 	if (r == 0 && symbolize->file)
 		r = symbolizer_open_elf(symbolize->symbolizer, symbolize->file,

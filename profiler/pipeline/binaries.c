@@ -86,7 +86,12 @@ static int compare_names(const void *left, const void *right)
 	const struct binary_use *a = left, *b = right;
 	int order = strcmp(path_of(a), path_of(b));
 
-	return order ? order : strcmp(a->source.names_from, b->source.names_from);
+	if (!order)
+		order = strcmp(a->source.names_from, b->source.names_from);
+	/* Two builds, two runtimes: what would give them names is not the same. */
+	if (!order)
+		order = strcmp(a->source.build_id, b->source.build_id);
+	return order ? order : (int)a->source.runtime - (int)b->source.runtime;
 }
 
 static int compare_samples(const void *left, const void *right)

@@ -14,6 +14,7 @@
 
 #include "profiler/base/hashmap.h"
 #include "symbolizer/symbolizer.h"
+#include "symbolizer/symbolizer_source.h"
 
 #define BINARIES_MAX 8192
 
@@ -42,7 +43,7 @@ struct binary_use *binaries_get(struct binaries *binaries, struct symbolizer *sy
 				const struct location *location);
 
 /**
- * binaries_list - the entries with samples, most first, those of equal path and source summed
+ * binaries_list - the entries with samples, most first, those of equal path, source and build summed
  * @ret: heap array, the caller's; paths borrowed from @binaries
  * Errors: -ENOMEM.
  */

@@ -72,8 +72,9 @@ int resolve_stack(struct symbolizer *symbolizer, struct stacks *stacks,
 		locations[i] = resolve_frame(symbolizer, process, body, i);
 		if (!locations[i])
 			return -ENOMEM;
-		may_be_named |= !locations[i]->named && (locations[i]->kind == LOCATION_JIT ||
-							 locations[i]->kind == LOCATION_UNKNOWN);
+		may_be_named |= locations[i]->awaited ||
+				(!locations[i]->named && (locations[i]->kind == LOCATION_JIT ||
+							  locations[i]->kind == LOCATION_UNKNOWN));
 		/* A caller outside all executable mappings is none, whatever stands before it. */
 		if (i > 0 && process && locations[i]->kind == LOCATION_UNKNOWN) {
 			cnt = i;

@@ -18,8 +18,9 @@ struct symbolizer;
  * The outermost location of an unfinished user stack is a note: `[truncated: depth]`,
  * `[no frame pointer: libx.so]`, `[jit without frame pointer]`, `[stack page not resident]`,
  * `[32-bit process]`.
- * Returns 1 when a frame lies in code made at run time that has no name yet, or in no mapping that
- * we know of yet: the same body may be named better later.  Else 0.  Errors: -ENOMEM.
+ * Returns 1 when a frame lies in code made at run time that has no name yet, in no mapping that we
+ * know of yet, or in a file whose debug file is being fetched: the same body may be named better
+ * later.  Else 0.  Errors: -ENOMEM.
  */
 int resolve_stack(struct symbolizer *symbolizer, struct stacks *stacks,
 		  const struct stack_body *body);

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from conftest import need, wait_until
-from naming import (USUAL, check_chain, chain_truth, command, command_or_skip, frames_of, line_of,
-                    loads, marks, names_of, runtime_address, symbolize, symbols)
+from naming import (SOURCES, USUAL, check_chain, chain_truth, command, command_or_skip, frames_of,
+                    line_of, loads, marks, names_of, runtime_address, symbolize, symbols)
 
 LAYOUTS = {
     "pie": ("-pie", "-fPIE"),
@@ -131,6 +131,17 @@ def test_inlined_calls_in_cxx(tool, build, cc):
         assert names_of(answer) == ["shop::price", "shop::Cart<unsigned long>::total"], answer
     for answer in symbolize(tool, "--no-demangle", "-e", program, addresses=where):
         assert all(name.startswith("_ZN") for name in names_of(answer)), answer
+
+
+def test_code_beside_text_in_cxx_of_dwarf_2(tool, build):
+    """Its units have no ranges: their low_pc and high_pc leave out the templates' sections."""
+    program, source = (os.path.join(tool.folder, name) for name in ("program", "both.cpp"))
+    with open(source, "w") as both:
+        both.write(f'#include "{SOURCES}/chain.cpp"\nint in_text(int x) {{ return x + 1; }}\n')
+    command(need("g++"), *USUAL, "-gdwarf-2", "-gstrict-dwarf", "-o", program, source)
+    for answer in symbolize(tool, "-e", program, addresses=marks(program)["hot"]):
+        assert names_of(answer) == [CXX_INNERMOST, CXX_OUTERMOST], answer
+        assert frames_of(answer)[0][1:] == ("chain.cpp", line_of("chain.cpp", "hot")), answer
 
 
 @pytest.mark.parametrize("flags", [(), ("-C", "symbol-mangling-version=v0"),

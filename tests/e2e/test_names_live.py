@@ -545,6 +545,42 @@ def test_summary_says_how_to_get_names(build, tmp_path):
         assert recording.source_of("[jit]")[1] == "none; node --perf-basic-prof", recording.summary
 
 
+def test_advice_is_for_the_file_that_runs(build, tmp_path):
+    """A file of that name in another mount namespace is not of the package that the host has."""
+    bash, _ = packaged_program_without_symbols()
+    program, other = (os.path.join(tmp_path, name) for name in ("stripped", "other"))
+    for path in (program, other):
+        command("strip", "-o", path, build("chain.c", *USUAL, f"-DOF_{os.path.basename(path)}"))
+    script = f"mount --bind {other} {bash} && exec {bash} {SECONDS}"
+    recording = Recording(tmp_path)
+    try:
+        recording.start(program, SECONDS)
+        recording.start("unshare", "-m", "--propagation", "private", "sh", "-c", script)
+        recording.record(2)
+    finally:
+        recording.end()
+    stripped = "dynsym; stripped: build it without strip and -s"
+    assert recording.source_of("stripped")[1] == stripped, recording.summary
+    assert recording.source_of(os.path.basename(bash))[1] == "dynsym", recording.summary
+
+
+def test_runtimes_without_names_get_their_own_advice(tmp_path):
+    node, java = need("node"), need("java")
+    with open(os.path.join(tmp_path, "Spin.java"), "w") as source:
+        source.write("class Spin { public static void main(String[] a) { long x = 1;"
+                     " while (true) x = x * 31 + 7; } }\n")
+    recording = Recording(tmp_path)
+    try:
+        recording.start(node, SPIN_JS, SECONDS)
+        recording.start(java, "-XX:+PreserveFramePointer", os.path.join(tmp_path, "Spin.java"))
+        time.sleep(2)
+        recording.record(2)
+    finally:
+        recording.end()
+    assert "none; node --perf-basic-prof" in recording.summary, recording.summary
+    assert "none; --jvm-perfmap" in recording.summary, recording.summary
+
+
 def test_jit_sources_are_told_apart(tmp_path):
     node = need("node")
     recording = Recording(tmp_path)

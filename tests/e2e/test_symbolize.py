@@ -8,11 +8,12 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
 
-from conftest import EBPFPROF, workload
+from conftest import EBPFPROF, need, workload
 from naming import (USUAL, build_id, chain_truth, check_chain, command, copy, frames_of, marks,
                     names_of, runtime_address, symbolize, symbols)
 
@@ -157,6 +158,22 @@ def test_process_that_is_not_there(tool):
     ended = subprocess.Popen(["true"])
     ended.wait()
     tool.fails("symbolize", "-p", ended.pid, "1234", says=str(ended.pid))
+
+
+def test_process_that_cannot_be_read(tool, start):
+    """Neither another user's process nor one that only waits to be reaped has `[unknown]` code."""
+    alive = start("sleep", "60")
+    with tempfile.TemporaryDirectory() as place: # which others can reach
+        os.chmod(place, 0o755)
+        program = shutil.copy(EBPFPROF, place)
+        done = subprocess.run([program, "symbolize", "--no-cache", "-p", str(alive.pid), "1234"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              user=12345, group=12345, extra_groups=[])
+    assert done.returncode == 1 and not done.stdout, done
+    assert f"process {alive.pid}: Permission denied" in done.stderr, done.stderr
+    zombie = start("true")
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+    tool.fails("symbolize", "-p", zombie.pid, "1234", says=str(zombie.pid))
 
 
 # ---- hostile files ----
@@ -392,6 +409,27 @@ def test_programs_without_a_build_id_are_not_mixed_up(tool, build):
         shutil.copy(program, path)
         address = marks(program)["entry"]
         assert names_of(symbolize(tool, "-e", path, addresses=address)[0]) == [name]
+
+
+def test_programs_of_one_build_id_and_size_are_not_mixed_up(tool):
+    """Build-ids are given by hand, too: here to two programs whose functions stand elsewhere."""
+    programs = []
+    for name, order in [("first", range(2100)), ("other", reversed(range(2100)))]:
+        path = os.path.join(tool.folder, name)
+        with open(path + ".c", "w") as source:
+            source.writelines(f"int function_{i:04d}(int x) {{ return x + {i + 1000}; }}\n"
+                              for i in order)
+            source.write("int main(void) { return 0; }\n")
+        command(need("gcc"), "-Wl,--build-id=0x1234567890abcdef", "-o", path, path + ".c")
+        programs.append(path)
+    assert len({os.path.getsize(path) for path in programs}) == 1
+    at = [symbols(path)["function_0007"] for path in programs]
+    assert at[0] != at[1]
+    env = dict(os.environ, XDG_CACHE_HOME=tool.cache)
+    for path, address in zip(programs * 2, at * 2):
+        answer, = symbolize(tool, "-e", path, addresses=[address], env=env)
+        assert names_of(answer) == ["function_0007"], path
+    assert entries(tool.cache)
 
 
 def test_symbols_of_a_large_program_by_cache(tool):

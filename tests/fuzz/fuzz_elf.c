@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Any bytes as an ELF file, in memory and behind a descriptor: both must say the same. */
+/* Any bytes as an ELF file, in memory and behind a descriptor: both must say the same; as stubs. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 
 #include "profiler/base/err.h"
 #include "symbolizer/elf.h"
+#include "symbolizer/elf_private.h"
 #include "symbolizer/symtab.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -42,6 +43,7 @@ static void look_up_again(struct elf_file *elf, const struct symtab *table)
 	struct elf_file *files[] = { elf, elf };
 	struct iovec parts[SYMTAB_PARTS];
 	struct symtab *other;
+	size_t size = 0;
 	char *bytes, *at;
 	int i;
 
@@ -51,8 +53,9 @@ static void look_up_again(struct elf_file *elf, const struct symtab *table)
 		abort();
 	look_up(elf, other);
 	symtab_parts(other, parts);
-	bytes = at = malloc(parts[0].iov_len + parts[1].iov_len + parts[2].iov_len +
-			    parts[3].iov_len);
+	for (i = 0; i < SYMTAB_PARTS; i++)
+		size += parts[i].iov_len;
+	bytes = at = malloc(size);
 	if (!bytes)
 		abort();
 	for (i = 0; i < SYMTAB_PARTS; i++) {
@@ -60,7 +63,7 @@ static void look_up_again(struct elf_file *elf, const struct symtab *table)
 		at += parts[i].iov_len;
 	}
 	symtab_free(other);
-	if (symtab_from_bytes(bytes, (size_t)(at - bytes), files, 2, &other))
+	if (symtab_from_bytes(bytes, size, files, 2, &other))
 		abort();
 	look_up(elf, other);
 	symtab_free(other);
@@ -89,6 +92,25 @@ static long exercise(int fd, const uint8_t *data, size_t size)
 	return ret;
 }
 
+/* The stubs of both machines: each step goes on, and no further than a stub is long. */
+static void decode(const uint8_t *code, size_t len)
+{
+	static size_t (*const decoders[])(const uint8_t *, size_t, uint64_t, uint64_t *) = {
+		elf_plt_decode_x86_64,
+		elf_plt_decode_aarch64,
+	};
+	size_t i, at, step;
+	uint64_t slot;
+
+	for (i = 0; i < sizeof(decoders) / sizeof(decoders[0]); i++) {
+		for (at = 0; at < len; at += step) {
+			step = decoders[i](code + at, len - at, at, &slot);
+			if (!step || step > 20)
+				abort();
+		}
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	int fd = memfd_create("elf", MFD_CLOEXEC);
@@ -97,6 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (exercise(-1, data, size) != exercise(fd, NULL, 0))
 		abort();
+	decode(data, size);
 	close(fd);
 	return 0;
 }

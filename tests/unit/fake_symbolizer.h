@@ -16,6 +16,7 @@
 
 #include "profiler/base/cleanup.h"
 #include "symbolizer/symbolizer.h"
+#include "symbolizer/symbolizer_source.h"
 
 #define FAKE_CALLS_MAX 512
 #define FAKE_LINES 2

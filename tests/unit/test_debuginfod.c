@@ -343,6 +343,32 @@ static void test_a_file_of_another_build_is_none(void **state)
 	debuginfod_stop(client);
 }
 
+static void test_who_waits_gets_the_answer_of_the_first_question(void **state)
+{
+	struct elf_build_id id = id_of("0123456789"), none = {};
+	struct server *server = *state;
+	struct debuginfod *client;
+	unsigned int port;
+	int fd = -77;
+
+	need_tools();
+	start_server(server, SERVING);
+	client = start();
+	assert_int_equal(debuginfod_wait(client, &id, &fd), -ENOENT);
+	assert_int_equal(debuginfod_wait(client, &none, &fd), -ENOENT);
+	assert_int_equal(fd, -77);
+	assert_int_equal(debuginfod_wait(client, &server->prog_build_id, &fd), 0);
+	check_is_prog(fd, server);
+	debuginfod_stop(client);
+	SHELL("rm -r cache-*");
+	close(listen_somewhere(&port));
+	set_environment(server, port);
+	client = start();
+	assert_int_equal(debuginfod_wait(client, &server->prog_build_id, &fd), -ENOENT);
+	debuginfod_stop(client);
+	wait_for_threads();
+}
+
 static void test_a_server_that_is_down_has_nothing(void **state)
 {
 	struct server *server = *state;
@@ -470,6 +496,7 @@ int main(void)
 		WITH_SERVER(test_what_a_server_has_is_fetched_once),
 		WITH_SERVER(test_what_no_server_has_is_asked_for_once),
 		WITH_SERVER(test_a_file_of_another_build_is_none),
+		WITH_SERVER(test_who_waits_gets_the_answer_of_the_first_question),
 		WITH_SERVER(test_a_server_that_is_down_has_nothing),
 		WITH_SERVER(test_stop_does_not_wait_for_a_server_that_hangs),
 		WITH_SERVER(test_a_full_queue_says_so),

@@ -8,13 +8,17 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include <cmocka.h>
+#include <elf.h>
+#include <zstd.h>
 
 #include "profiler/base/cleanup.h"
 #include "symbolizer/dwarf_constants.h"
+#include "symbolizer/elf.h"
 #include "tests/unit/dwarf_image.h"
 
 #define DW_TAG_compile_unit 0x11
@@ -280,6 +284,79 @@ static void test_tables_of_abbreviations_are_kept_within_some_megabytes(void **s
 	image_free(&image);
 }
 
+/* Names in a compressed .debug_str of @bytes, nearly all of them zeros. */
+static void pack_strings(struct dwarf_image *image, size_t bytes)
+{
+	Elf64_Chdr header = { .ch_type = 2, .ch_size = bytes, .ch_addralign = 1 }; /* zstd */
+	size_t bound = ZSTD_compressBound(bytes), size;
+	char *text = calloc(1, bytes), *packed = malloc(bound);
+
+	assert_non_null(text);
+	assert_non_null(packed);
+	strcpy(text + 1, "packed");
+	size = ZSTD_compress(packed, bound, text, bytes, 1);
+	assert_false(ZSTD_isError(size));
+	strbuf_add(&image->sections[STR], &header, sizeof(header));
+	strbuf_add(&image->sections[STR], packed, size);
+	free(text);
+	free(packed);
+}
+
+/* The image once more, its section of strings marked as compressed. */
+static struct elf_file *open_packed(struct dwarf_image *image)
+{
+	struct elf_file *elf;
+	Elf64_Ehdr header;
+	Elf64_Shdr section;
+	size_t at;
+
+	image_elf(image);
+	memcpy(&header, image->bytes.text, sizeof(header));
+	at = header.e_shoff + (STR + 1) * sizeof(section);
+	memcpy(&section, image->bytes.text + at, sizeof(section));
+	section.sh_flags |= SHF_COMPRESSED;
+	memcpy(image->bytes.text + at, &section, sizeof(section));
+	assert_int_equal(elf_file_open_memory(image->bytes.text, image->bytes.len, &elf, NULL), 0);
+	return elf;
+}
+
+static void check_packed(size_t bytes, const char *answer, size_t bytes_max)
+{
+	struct dwarf_config config = { .memory = &image_memory };
+	struct dwarf_image image;
+	struct dwarf *dwarf;
+
+	image_init(&image);
+	image_abbrev(&image, 1, DW_TAG_compile_unit, true, DW_AT_low_pc, DW_FORM_addr,
+		     DW_AT_high_pc, DW_FORM_data8, 0);
+	image_abbrev(&image, 2, DW_TAG_subprogram, false, DW_AT_name, DW_FORM_strp, DW_AT_low_pc,
+		     DW_FORM_addr, DW_AT_high_pc, DW_FORM_data8, 0);
+	put(&image, ABBREV, 0, 1);
+	image_unit(&image, 4, 0);
+	put_uleb(&image, INFO, 1);
+	put_text_range(&image);
+	put_uleb(&image, INFO, 2);
+	put(&image, INFO, 1, 4);
+	put_text_range(&image);
+	put(&image, INFO, 0, 1);
+	image_end(&image);
+	pack_strings(&image, bytes);
+	config.elf = open_packed(&image);
+	assert_int_equal(dwarf_open(&config, &dwarf), 0);
+	assert_string_equal(answer_at(dwarf, IMAGE_TEXT), answer);
+	assert_true(dwarf_heap_bytes(dwarf) < bytes_max);
+	dwarf_close(dwarf);
+	elf_file_close(config.elf);
+	image_free(&image);
+}
+
+static void test_sections_that_inflate_beyond_measure_are_as_good_as_missing(void **state)
+{
+	(void)state;
+	check_packed(4u << 20, "packed@:0", 5u << 20);
+	check_packed(64u << 20, "@:0", 1u << 20);
+}
+
 /* ---- names ---------------------------------------------------------------------------------- */
 
 /* The first unit: a function with NESTED calls in each other; the origin of each is at @origins. */
@@ -409,6 +486,7 @@ int main(void)
 		BOUNDED(test_values_without_bytes_are_not_steps_without_number),
 		BOUNDED(test_a_range_list_is_not_read_for_each_function),
 		cmocka_unit_test(test_tables_of_abbreviations_are_kept_within_some_megabytes),
+		cmocka_unit_test(test_sections_that_inflate_beyond_measure_are_as_good_as_missing),
 		BOUNDED(test_chains_of_origins_do_not_make_tables_without_end),
 		BOUNDED(test_chains_of_scopes_do_not_walk_without_end),
 	};

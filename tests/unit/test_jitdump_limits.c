@@ -106,6 +106,41 @@ static void test_a_torn_record_waits(void **state)
 	strbuf_free(&sample);
 }
 
+static void test_a_torn_record_is_known_once_only_code_is_missing(void **state)
+{
+	struct jitdump_state *own = *state;
+	size_t begin, name_end, cut;
+
+	put_load(&own->bytes, 10, 0x1000, 0x100, "early");
+	begin = own->bytes.len;
+	put_load(&own->bytes, 20, 0x2000, 0x100, "late");
+	name_end = own->bytes.len - 0x100;
+	for (cut = begin; cut < own->bytes.len; cut++) {
+		assert_int_equal(update_to(own, cut), cut == begin || cut == name_end);
+		assert_code(own, 0x2080, NEVER, cut < name_end ? NULL : "late");
+	}
+	assert_int_equal(update(own), 0);
+	assert_code(own, 0x1080, NEVER, "early");
+	put_load(&own->bytes, 30, 0x3000, 0x10, "next");
+	assert_int_equal(update(own), 1);
+	assert_code(own, 0x3008, NEVER, "next");
+	assert_int_equal(jitdump_cnt(own->dump), 3);
+}
+
+static void test_a_torn_record_of_another_size_than_its_code_waits(void **state)
+{
+	struct jitdump_state *own = *state;
+	size_t begin = own->bytes.len;
+
+	put_load(&own->bytes, 10, 0x1000, 0x100, "name");
+	own->bytes.text[begin + 4]++; /* the record's size */
+	assert_int_equal(update_to(own, own->bytes.len - 8), 0);
+	assert_code(own, 0x1080, NEVER, NULL);
+	strbuf_add_char(&own->bytes, '\0');
+	assert_int_equal(update(own), 1);
+	assert_code(own, 0x1080, NEVER, "name");
+}
+
 static void test_flipped_bytes_do_no_harm(void **state)
 {
 	struct strbuf sample = STRBUF_INIT;
@@ -325,6 +360,8 @@ int main(void)
 		FACT(test_dumps_of_others_are_refused),
 		FACT(test_time_stamps_of_another_clock_are_not_compared),
 		cmocka_unit_test(test_a_torn_record_waits),
+		FACT(test_a_torn_record_is_known_once_only_code_is_missing),
+		FACT(test_a_torn_record_of_another_size_than_its_code_waits),
 		cmocka_unit_test(test_flipped_bytes_do_no_harm),
 		FACT(test_a_file_begun_anew_is_read_anew),
 		FACT(test_room_that_is_not_written_yet_waits),

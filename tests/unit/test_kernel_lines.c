@@ -11,6 +11,7 @@
 
 #include "profiler/base/cleanup.h"
 #include "symbolizer/symbolizer.h"
+#include "symbolizer/symbolizer_source.h"
 #include "tests/unit/debug_fixture.h"
 #include "tests/unit/elf_fixture.h"
 
