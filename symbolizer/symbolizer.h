@@ -39,7 +39,7 @@ struct symbolizer_config {
 	const char *cache_dir;	/* NULL = the user's; borrowed, as are the next two */
 	const char *debug_dir;	/* looked in first for debug files; NULL = none */
 	const char *debug_file; /* the debug file of whatever is named; NULL = look for it */
-	size_t symbol_bytes_max; /* of tables kept in memory; 0 = 32 MiB */
+	size_t symbol_bytes_max; /* kept in memory, a fifth of it for more than tables; 0 = 32 MiB */
 	unsigned int fd_max;	 /* files kept open; 0 = 256 */
 };
 
