@@ -18,6 +18,8 @@
 #include <stdlib.h>
 
 #include "profiler/base/cleanup.h"
+#include "symbolizer/dwarf_constants.h"
+#include "symbolizer/dwarf_form.h"
 #include "symbolizer/dwarf_line_private.h"
 #include "symbolizer/section.h"
 
@@ -25,34 +27,6 @@
 enum {
 	DW_LNCT_path = 1,
 	DW_LNCT_directory_index = 2,
-};
-
-/* DWARF 5 section 7.5.6, of the forms only those that can stand in a file table. */
-enum {
-	DW_FORM_block2 = 0x03,
-	DW_FORM_block4 = 0x04,
-	DW_FORM_data2 = 0x05,
-	DW_FORM_data4 = 0x06,
-	DW_FORM_data8 = 0x07,
-	DW_FORM_string = 0x08,
-	DW_FORM_block = 0x09,
-	DW_FORM_block1 = 0x0a,
-	DW_FORM_data1 = 0x0b,
-	DW_FORM_flag = 0x0c,
-	DW_FORM_sdata = 0x0d,
-	DW_FORM_strp = 0x0e,
-	DW_FORM_udata = 0x0f,
-	DW_FORM_sec_offset = 0x17,
-	DW_FORM_strx = 0x1a,
-	DW_FORM_strp_sup = 0x1d,
-	DW_FORM_data16 = 0x1e,
-	DW_FORM_line_strp = 0x1f,
-	DW_FORM_strx1 = 0x25,
-	DW_FORM_strx2 = 0x26,
-	DW_FORM_strx3 = 0x27,
-	DW_FORM_strx4 = 0x28,
-	DW_FORM_GNU_str_index = 0x1f02,
-	DW_FORM_GNU_strp_alt = 0x1f21,
 };
 
 struct reader {
@@ -184,55 +158,11 @@ static int add_indexed_string(struct reader *reader, uint64_t index, uint32_t *r
 /* Reads a value that is a number, or skips one that is none; fails on forms unknown. */
 static uint64_t read_number(struct reader *reader, unsigned int form)
 {
-	struct byte_cursor *cursor = reader->cursor;
+	struct dwarf_encoding encoding = { .version = 5, .offset_bytes = reader->offset_bytes };
+	struct dwarf_value value = {};
 
-	switch (form) {
-	case DW_FORM_data1:
-	case DW_FORM_flag:
-	case DW_FORM_strx1:
-		return read_u8(cursor);
-	case DW_FORM_data2:
-	case DW_FORM_strx2:
-		return read_u16(cursor);
-	case DW_FORM_strx3:
-		return read_bytes(cursor, 3);
-	case DW_FORM_data4:
-	case DW_FORM_strx4:
-		return read_u32(cursor);
-	case DW_FORM_data8:
-		return read_u64(cursor);
-	case DW_FORM_udata:
-	case DW_FORM_sdata: /* as long; nobody writes an index so */
-	case DW_FORM_strx:
-	case DW_FORM_GNU_str_index:
-		return read_uleb128(cursor);
-	case DW_FORM_strp:
-	case DW_FORM_line_strp:
-	case DW_FORM_strp_sup:
-	case DW_FORM_GNU_strp_alt:
-	case DW_FORM_sec_offset:
-		return read_bytes(cursor, reader->offset_bytes);
-	case DW_FORM_string:
-		read_string(cursor);
-		return 0;
-	case DW_FORM_data16:
-		skip_bytes(cursor, 16);
-		return 0;
-	case DW_FORM_block:
-		skip_bytes(cursor, read_uleb128(cursor));
-		return 0;
-	case DW_FORM_block1:
-		skip_bytes(cursor, read_u8(cursor));
-		return 0;
-	case DW_FORM_block2:
-		skip_bytes(cursor, read_u16(cursor));
-		return 0;
-	case DW_FORM_block4:
-		skip_bytes(cursor, read_u32(cursor));
-		return 0;
-	}
-	bytes_fail(cursor);
-	return 0;
+	dwarf_form_read(reader->cursor, &encoding, form, &value);
+	return value.value;
 }
 
 /* Reads a value that is the name of a file or directory. */

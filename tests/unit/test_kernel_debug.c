@@ -15,33 +15,15 @@
 #include "tests/unit/debug_fixture.h"
 #include "tests/unit/elf_fixture.h"
 #include "tests/unit/fail_malloc.h"
+#include "tests/unit/kernel_fixture.h"
 
 #define RELEASE "6.1.0-77-test"
 
 static bool have_cc;
 
-/* As the kernel's: labels without a type or size, the text's end is no byte of it. */
-static const char script[] = "ENTRY(_stext)\n"
-			     "PHDRS { text PT_LOAD FLAGS(5); data PT_LOAD FLAGS(6);\n"
-			     "	 note PT_NOTE FLAGS(0); }\n"
-			     "SECTIONS {\n"
-			     "	. = 0xffffffff81000000;\n"
-			     "	.text : { _text = .; _stext = .; *(.text) } :text\n"
-			     "	. = ALIGN(4096); _etext = .;\n"
-			     "	.notes : { *(.note.*) } :data :note\n"
-			     "	.data : { *(.data) *(.bss) } :data\n"
-			     "	/DISCARD/ : { *(.note.gnu.property) }\n"
-			     "}\n";
-
 static const char source[] = "int counter;\n"
 			     "__attribute__((noinline)) int count(int x) { return counter += x; }\n"
 			     "void start_kernel(void) { for (;;) count(1); }\n";
-
-#ifdef __x86_64__
-#define FLAGS "-g -O1 -nostdlib -static -fno-pie -no-pie -mcmodel=kernel -Wl,-T,script"
-#else
-#define FLAGS "-g -O1 -nostdlib -static -fno-pie -no-pie -Wl,-T,script"
-#endif
 
 static int set_up(void **state)
 {
@@ -49,11 +31,11 @@ static int set_up(void **state)
 	have_cc = fixture_open() && fixture_shell("command -v objcopy >/dev/null");
 	if (!have_cc)
 		return 0;
-	fixture_write("script", script, strlen(script));
-	fixture_cc("kernel", source, FLAGS " -Wl,--build-id=sha1");
+	fixture_write("script", kernel_script, strlen(kernel_script));
+	fixture_cc("kernel", source, KERNEL_FLAGS " -Wl,--build-id=sha1");
 	fixture_cc("other", source,
-		   FLAGS " -Wl,--build-id=0xfedcba9876543210fedcba9876543210fedcba98");
-	fixture_cc("nameless", source, FLAGS " -Wl,--build-id=none");
+		   KERNEL_FLAGS " -Wl,--build-id=0xfedcba9876543210fedcba9876543210fedcba98");
+	fixture_cc("nameless", source, KERNEL_FLAGS " -Wl,--build-id=none");
 	/* Xen's and Linux's notes stand around it, as on Debian. */
 	SHELL("objcopy --dump-section .notes=id kernel copy && rm copy "
 	      "&& printf '\\4\\0\\0\\0\\10\\0\\0\\0\\22\\0\\0\\0Xen\\0\\0\\376x\\3\\0\\0\\0\\0"

@@ -14,22 +14,11 @@
 #include "symbolizer/symbolizer_source.h"
 #include "tests/unit/debug_fixture.h"
 #include "tests/unit/elf_fixture.h"
+#include "tests/unit/kernel_fixture.h"
 
 #define MOVED_BY 0x1e200000ull
 
 static bool have_cc;
-
-static const char script[] = "ENTRY(_stext)\n"
-			     "PHDRS { text PT_LOAD FLAGS(5); data PT_LOAD FLAGS(6);\n"
-			     "	 note PT_NOTE FLAGS(0); }\n"
-			     "SECTIONS {\n"
-			     "	. = 0xffffffff81000000;\n"
-			     "	.text : { _text = .; _stext = .; *(.text) } :text\n"
-			     "	. = ALIGN(4096); _etext = .;\n"
-			     "	.notes : { *(.note.*) } :data :note\n"
-			     "	.data : { *(.data) *(.bss) } :data\n"
-			     "	/DISCARD/ : { *(.note.gnu.property) }\n"
-			     "}\n";
 
 /* The marked instruction is in inner(), inlined into outer() in line 10. */
 static const char source[] = "volatile int counter;\n"
@@ -46,20 +35,14 @@ static const char source[] = "volatile int counter;\n"
 			     "}\n"
 			     "void start_kernel(void) { for (;;) outer(1); }\n";
 
-#ifdef __x86_64__
-#define FLAGS "-g -O1 -nostdlib -static -fno-pie -no-pie -mcmodel=kernel -Wl,-T,script"
-#else
-#define FLAGS "-g -O1 -nostdlib -static -fno-pie -no-pie -Wl,-T,script"
-#endif
-
 static int set_up(void **state)
 {
 	(void)state;
 	have_cc = fixture_open() && fixture_shell("command -v objcopy >/dev/null");
 	if (!have_cc)
 		return 0;
-	fixture_write("script", script, strlen(script));
-	fixture_cc("kernel", source, FLAGS " -Wl,--build-id=sha1");
+	fixture_write("script", kernel_script, strlen(kernel_script));
+	fixture_cc("kernel", source, KERNEL_FLAGS " -Wl,--build-id=sha1");
 	SHELL("objcopy --dump-section .notes=notes kernel copy && rm copy && "
 	      "mkdir -p dbg/.build-id/%.2s && cp kernel dbg/.build-id/%s.debug",
 	      id_path("kernel"), id_path("kernel"));
