@@ -107,14 +107,13 @@ static int create(struct symbolizer *symbolizer, const struct symbolizer_config 
 static int check_folder(const char *folder, struct errmsg *err)
 {
 	struct stat st;
+	int r = 0;
 
-	if (!folder)
-		return 0;
-	if (stat(folder, &st) < 0)
-		return err_set(err, -errno, "cannot look for debug files in '%s'", folder);
-	return S_ISDIR(st.st_mode) ? 0 :
-				     err_set(err, -ENOTDIR, "cannot look for debug files in '%s'",
-					     folder);
+	if (folder && stat(folder, &st) < 0)
+		r = -errno;
+	else if (folder && !S_ISDIR(st.st_mode))
+		r = -ENOTDIR;
+	return r < 0 ? err_set(err, r, "cannot look for debug files in '%s'", folder) : 0;
 }
 
 int symbolizer_new(const struct symbolizer_config *config, struct symbolizer **ret,
