@@ -93,7 +93,7 @@ int dwarf_name_read(struct dwarf *dwarf, struct dwarf_file *file, uint64_t offse
 	if (!ret->text.len && short_name.len) {
 		/* The last entry of the chain is the one that stands where it was declared. */
 		if (has_scopes(&place.unit))
-			code = dwarf_scope_prefix(&place, &ret->text);
+			code = dwarf_scope_prefix(&place, short_name.text, &ret->text);
 		ret->linker_name = !ret->text.len && place.unit.language != DW_LANG_Go;
 		strbuf_add(&ret->text, short_name.text, short_name.len);
 	}

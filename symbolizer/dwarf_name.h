@@ -35,7 +35,7 @@ struct dwarf_place {
 /** dwarf_place_origin - go to what the entry is an instance or the definition of; -ENODATA */
 int dwarf_place_origin(struct dwarf_place *place, const struct dwarf_attributes *attributes);
 
-/** dwarf_scope_prefix - append "outer::inner::" of the entry at @place, "" at file scope */
-int dwarf_scope_prefix(const struct dwarf_place *place, struct strbuf *text);
+/** dwarf_scope_prefix - append "outer::inner::" of @function at @place, "" at file scope */
+int dwarf_scope_prefix(const struct dwarf_place *place, const char *function, struct strbuf *text);
 
 #endif

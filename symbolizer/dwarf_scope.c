@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "profiler/base/cleanup.h"
 #include "symbolizer/dwarf_constants.h"
@@ -198,8 +199,11 @@ static int go_out(struct dwarf_place *place)
 	return 0;
 }
 
-static const char *anonymous(uint16_t tag)
+/* @is_called: it has an operator(), as only the types of lambdas have among those without names. */
+static const char *anonymous(uint16_t tag, bool is_called)
 {
+	if (is_called && tag != DW_TAG_namespace)
+		return "{lambda}";
 	switch (tag) {
 	case DW_TAG_namespace:
 		return "(anonymous namespace)";
@@ -213,7 +217,7 @@ static const char *anonymous(uint16_t tag)
 }
 
 /* The name of the scope at @place, which goes on to where that scope was declared. */
-static int read_scope(struct dwarf_place *place, struct strbuf *name)
+static int read_scope(struct dwarf_place *place, bool is_called, struct strbuf *name)
 {
 	struct dwarf_attributes entry;
 	uint16_t tag = 0;
@@ -229,14 +233,20 @@ static int read_scope(struct dwarf_place *place, struct strbuf *name)
 		ret = dwarf_place_origin(place, &entry);
 	}
 	if (!name->len)
-		strbuf_add_str(name, anonymous(tag));
+		strbuf_add_str(name, anonymous(tag, is_called));
 	return ret == -ENODATA ? 0 : ret;
 }
 
-int dwarf_scope_prefix(const struct dwarf_place *place, struct strbuf *text)
+static bool is_call_operator(const char *name)
+{
+	return strncmp(name, "operator()", strlen("operator()")) == 0;
+}
+
+int dwarf_scope_prefix(const struct dwarf_place *place, const char *function, struct strbuf *text)
 {
 	struct strbuf prefix = STRBUF_INIT, name = STRBUF_INIT, swap;
 	struct dwarf_place at = *place;
+	bool is_called = is_call_operator(function);
 	int i, ret = 0;
 
 	for (i = 0; i < LEVELS_MAX && !ret && prefix.len < DWARF_NAME_MAX; i++) {
@@ -244,7 +254,8 @@ int dwarf_scope_prefix(const struct dwarf_place *place, struct strbuf *text)
 		if (ret)
 			break;
 		strbuf_clear(&name);
-		ret = read_scope(&at, &name);
+		ret = read_scope(&at, is_called, &name);
+		is_called = name.len && is_call_operator(name.text);
 		strbuf_add_str(&name, "::");
 		if (prefix.len)
 			strbuf_add(&name, prefix.text, prefix.len);

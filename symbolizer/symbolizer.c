@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "profiler/base/cleanup.h"
 #include "profiler/base/err.h"
@@ -102,12 +103,29 @@ static int create(struct symbolizer *symbolizer, const struct symbolizer_config 
 	return symbolizer->kernel.path ? 0 : -ENOMEM;
 }
 
+/* A folder that was mistyped would be one without debug files. */
+static int check_folder(const char *folder, struct errmsg *err)
+{
+	struct stat st;
+	int r = 0;
+
+	if (folder && stat(folder, &st) < 0)
+		r = -errno;
+	else if (folder && !S_ISDIR(st.st_mode))
+		r = -ENOTDIR;
+	return r < 0 ? err_set(err, r, "cannot look for debug files in '%s'", folder) : 0;
+}
+
 int symbolizer_new(const struct symbolizer_config *config, struct symbolizer **ret,
 		   struct errmsg *err)
 {
-	struct symbolizer *symbolizer = calloc(1, sizeof(*symbolizer));
-	int r = symbolizer ? create(symbolizer, config) : -ENOMEM;
+	struct symbolizer *symbolizer;
+	int r = check_folder(config->debug_dir, err);
 
+	if (r < 0)
+		return r;
+	symbolizer = calloc(1, sizeof(*symbolizer));
+	r = symbolizer ? create(symbolizer, config) : -ENOMEM;
 	if (r < 0) {
 		symbolizer_free(symbolizer);
 		return err_set(err, r, "cannot set up the symbolizer");

@@ -133,6 +133,20 @@ def test_inlined_calls_in_cxx(tool, build, cc):
         assert all(name.startswith("_ZN") for name in names_of(answer)), answer
 
 
+def test_lambdas_without_a_linkers_name(tool):
+    """gcc gives an inlined lambda no linkage name, and its type no name at all."""
+    program, source = (os.path.join(tool.folder, name) for name in ("program", "lambda.cpp"))
+    with open(source, "w") as file:
+        file.write("""
+            int (*pick(int n))(int) { return n ? +[](int x) { return x * 3; } : nullptr; }
+            int main(int argc, char **) { return pick(argc)(argc); }""")
+    command(need("g++"), "-O1", "-g", "-o", program, source)
+    address, = (at for name, at in symbols(program).items() if name.endswith("_FUNEi"))
+    answer, = symbolize(tool, "-e", program, addresses=[address])
+    assert names_of(answer) == ["pick::{lambda}::operator()",
+                                "pick(int)::{lambda(int)#1}::_FUN(int)"], answer
+
+
 def test_code_beside_text_in_cxx_of_dwarf_2(tool, build):
     """Its units have no ranges: their low_pc and high_pc leave out the templates' sections."""
     program, source = (os.path.join(tool.folder, name) for name in ("program", "both.cpp"))

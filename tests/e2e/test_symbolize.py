@@ -154,6 +154,12 @@ def test_wrong_options(tool, args, says):
     tool.fails("symbolize", *args, status=2, says=says, stdin=subprocess.DEVNULL)
 
 
+@pytest.mark.parametrize("folder", ["/nonexistent", "/bin/true"])
+def test_folder_of_debug_files_that_is_none(tool, folder):
+    tool.fails("symbolize", "--debug-dir", folder, "-e", "/bin/true", "1234", says=folder)
+    tool.fails("record", "--debug-dir", folder, "-d", "1", says=folder)
+
+
 def test_process_that_is_not_there(tool):
     ended = subprocess.Popen(["true"])
     ended.wait()
