@@ -256,8 +256,8 @@ static int open_debug(struct binary *binary)
 	return r;
 }
 
-/* The words of the summary for what names the binary, best first. */
-static void describe_sources(struct binary *binary)
+/* The words of the summary for what names the binary, best first, and what there was no room for. */
+static void describe_sources(struct binary *binary, size_t dropped)
 {
 	static const struct {
 		unsigned int flag;
@@ -270,7 +270,7 @@ static void describe_sources(struct binary *binary)
 	};
 	unsigned int left = binary->sources;
 	char text[sizeof(binary->source)] = "";
-	size_t i;
+	size_t i, len;
 
 	if (left & NAMES_DEBUGINFOD)
 		left &= ~NAMES_DEBUG_FILE;
@@ -281,6 +281,9 @@ static void describe_sources(struct binary *binary)
 			strncat(text, ", ", sizeof(text) - strlen(text) - 1);
 		strncat(text, words[i].text, sizeof(text) - strlen(text) - 1);
 	}
+	len = strlen(text);
+	if (dropped)
+		snprintf(text + len, sizeof(text) - len, "; %zu symbols too many", dropped);
 	binary_set_source(binary, text[0] ? text : "none");
 }
 
@@ -342,7 +345,7 @@ static int load_symbols(struct binary *binary)
 		binary->sources |= NAMES_SYMTAB;
 	else if (symtab_sources(symtab) & SYMTAB_FROM_DYNSYM)
 		binary->sources |= NAMES_DYNSYM;
-	describe_sources(binary);
+	describe_sources(binary, symtab_dropped(symtab));
 	debug_info_pin(binary->debug, true); /* the table may read names from its files */
 	binary_keep_symbols(binary, symtab);
 	debug_info_pin(binary->debug, false);
@@ -380,7 +383,7 @@ bool binary_find(struct binary *binary, uint64_t address, struct source_frames *
 	found = open_debug(binary) == 0 && debug_info_find(binary->debug, address, ret, &is_final);
 	if (is_final && !binary->sources) { /* the symbol table may never be read */
 		binary->sources = debug_info_sources(binary->debug);
-		describe_sources(binary);
+		describe_sources(binary, 0);
 	}
 	if (is_final)
 		return true;

@@ -25,7 +25,6 @@
 struct binary_cache;
 struct errmsg;
 struct mappings;
-struct perfmap;
 struct process;
 struct process_table;
 
@@ -101,15 +100,6 @@ pid_t process_tgid(const struct process *process);
 struct process *process_before_exec(const struct process *process, uint64_t time_ns);
 
 const struct mappings *process_mappings(const struct process *process);
-
-/**
- * process_perfmap - its JIT symbols, re-read when the file has grown
- * @now_ns: the file is looked at no more than once per 50 ms
- *
- * NULL: the process has no readable perf-map.
- */
-const struct perfmap *process_perfmap(struct process_table *table, struct process *process,
-				      uint64_t now_ns);
 
 /** process_perfmap_written - @tgid has written it anew: it is read at the next question */
 void process_perfmap_written(struct process_table *table, pid_t tgid);

@@ -39,14 +39,6 @@ static struct process_jit_query jit_query(const struct process_table *table,
 	};
 }
 
-const struct perfmap *process_perfmap(struct process_table *table, struct process *process,
-				      uint64_t now_ns)
-{
-	struct process_jit_query query = jit_query(table, process, now_ns);
-
-	return process_jit_update(&process->jit, &table->jit_host, &query);
-}
-
 void process_perfmap_written(struct process_table *table, pid_t tgid)
 {
 	struct process *process = process_find_newest(table, tgid);

@@ -58,7 +58,8 @@ static void symbolize_help(FILE *out)
 {
 	fputs("Usage: ebpfprof symbolize (-p PID | -e FILE [--debug FILE]) [ADDR...]\n"
 	      "Addresses (hexadecimal, 0x or not) to function, file:line and inlined callers;\n"
-	      "without ADDR they are read from stdin, one a line, and answered in their order.\n"
+	      "without ADDR they are read from stdin, one a line, and answered in their order;\n"
+	      "blank lines are passed over.\n"
 	      "Addresses are used as given: nothing is subtracted for callers.\n\n"
 	      "  ebpfprof symbolize -e /usr/bin/ls 0x6aa0\n"
 	      "  sudo ebpfprof symbolize -p 4711 7f3a12345678\n"

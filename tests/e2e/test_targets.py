@@ -66,12 +66,13 @@ def cgroup2_mount():
 def test_cgroup_selects_a_subtree(tool, start):
     group = os.path.join(cgroup2_mount(), f"ebpfprof-test-{os.getpid()}")
     child = os.path.join(group, "below")
+    workload("split"), workload("recurse")  # or a skip, before there is a group
     try:
         os.makedirs(child)
     except OSError as error:
         pytest.skip(f"cannot make a cgroup: {error}")
+    inside, _ = start(workload("split"), "8"), start(workload("recurse"), "8")
     try:
-        inside, _ = start(workload("split"), "8"), start(workload("recurse"), "8")
         with open(os.path.join(child, "cgroup.procs"), "w") as procs:
             procs.write(str(inside.pid))
         stacks = tool.record("--cgroup", group, "-d", "2", "-F", "199")

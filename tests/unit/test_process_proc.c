@@ -279,6 +279,14 @@ static void test_kernel_thread_has_no_mappings(void **state)
 	assert_int_equal(mappings_cnt(process_mappings(process)), 0);
 }
 
+/* Whether the code at 0x1010 has a name at @now_ns. */
+static bool finds_jit(struct process_table *table, struct process *process, uint64_t now_ns)
+{
+	struct jit_frame frame;
+
+	return process_jit_find(table, process, 0x1010, now_ns, now_ns, &frame);
+}
+
 static void test_perfmap_of_an_earlier_process_is_not_taken(void **state)
 {
 	struct timespec times[2] = { { .tv_sec = 1000000000 }, { .tv_sec = 1000000000 } };
@@ -293,10 +301,10 @@ static void test_perfmap_of_an_earlier_process_is_not_taken(void **state)
 	fclose(file);
 	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
 	process = process_find(fixture->table, getpid(), monotonic_ns());
-	assert_null(process_perfmap(fixture->table, process, monotonic_ns()));
+	assert_false(finds_jit(fixture->table, process, monotonic_ns()));
 	assert_int_equal(utimensat(AT_FDCWD, path, NULL, 0), 0);
-	assert_null(process_perfmap(fixture->table, process, monotonic_ns()));
-	assert_non_null(process_perfmap(fixture->table, process, monotonic_ns() + NS_PER_SEC));
+	assert_false(finds_jit(fixture->table, process, monotonic_ns()));
+	assert_true(finds_jit(fixture->table, process, monotonic_ns() + NS_PER_SEC));
 	unlink(path);
 }
 
@@ -322,7 +330,7 @@ static void test_survives_each_failed_allocation(void **state)
 			process_on_mmap(table, &event, NULL);
 			process = process_find(table, getpid(), monotonic_ns());
 			if (process)
-				process_perfmap(table, process, monotonic_ns());
+				finds_jit(table, process, monotonic_ns());
 			process_table_trim(table, 0);
 		}
 		hit = fail_malloc_hit();
