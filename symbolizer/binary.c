@@ -265,6 +265,7 @@ static void describe_sources(struct binary *binary, size_t dropped)
 	} words[] = {
 		{ NAMES_GOPCLNTAB, "gopclntab" }, { NAMES_DEBUGINFOD, "debuginfod" },
 		{ NAMES_DEBUG_FILE, "debug file" }, { NAMES_DWARF, "DWARF" },
+		{ NAMES_DWARF_LARGE, "DWARF too large" },
 		{ NAMES_MINI_DEBUG, "gnu_debugdata" }, { NAMES_SYMTAB, "symtab" },
 		{ NAMES_DYNSYM, "dynsym" },
 	};

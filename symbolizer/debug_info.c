@@ -469,6 +469,7 @@ static void open_dwarf(struct debug_info *info)
 		.context = info,
 		.memory = &host->memory,
 	};
+	int r;
 
 	info->dwarf_tried = true;
 	if (!part)
@@ -482,9 +483,12 @@ static void open_dwarf(struct debug_info *info)
 		config.index = info->index.payload;
 		config.index_bytes = info->index.size;
 	}
-	if (dwarf_open(&config, &info->dwarf) < 0)
+	r = dwarf_open(&config, &info->dwarf);
+	if (r < 0)
 		info->sources &= ~NAMES_DWARF;
-	else if (host->cache && id->len && !config.index)
+	if (r == -EFBIG)
+		info->sources |= NAMES_DWARF_LARGE;
+	if (r == 0 && host->cache && id->len && !config.index)
 		save_index(info);
 }
 

@@ -44,6 +44,7 @@ enum name_source {
 	NAMES_GOPCLNTAB = 1u << 4,
 	NAMES_DWARF = 1u << 5,
 	NAMES_DEBUGINFOD = 1u << 6, /* the debug file came from there */
+	NAMES_DWARF_LARGE = 1u << 7, /* so none of it is read */
 };
 
 /**

@@ -16,6 +16,7 @@
 #include "symbolizer/dwarf_split.h"
 #include "symbolizer/dwarf_tables.h"
 #include "symbolizer/source_frames.h"
+#include "symbolizer/symbol_memory.h"
 
 /* What one address stands for, before names are read. */
 struct answer {
@@ -60,6 +61,12 @@ static void start_work(struct dwarf *dwarf, unsigned int times)
 		dwarf_work_allow(dwarf, &dwarf->sup, times);
 }
 
+/*
+ * A compressed section is inflated whole, so that one large file can want more than all tables
+ * may have; while it is read it may have some times as much.
+ */
+#define INFLATED_OF_MEMORY 8
+
 /* ---- opening -------------------------------------------------------------------------------- */
 
 static int use_index(struct dwarf *dwarf)
@@ -87,16 +94,22 @@ static int use_index(struct dwarf *dwarf)
 	return dwarf->tables ? 0 : -ENOMEM;
 }
 
+uint64_t dwarf_inflated_max(const struct dwarf *dwarf)
+{
+	return (uint64_t)dwarf->config.memory->max_bytes * INFLATED_OF_MEMORY;
+}
+
 static int open_files(struct dwarf *dwarf)
 {
 	const struct dwarf_config *config = &dwarf->config;
-	int ret = dwarf_file_open(config->elf, false, &dwarf->main);
+	uint64_t inflated_max = dwarf_inflated_max(dwarf);
+	int ret = dwarf_file_open(config->elf, false, inflated_max, &dwarf->main);
 
 	if (ret)
 		return ret;
 	dwarf_text_init(&dwarf->text, config->elf);
 	if (config->sup) {
-		ret = dwarf_file_open(config->sup, false, &dwarf->sup);
+		ret = dwarf_file_open(config->sup, false, inflated_max, &dwarf->sup);
 		dwarf->has_sup = !ret;
 	}
 	if (config->package && ret != -ENOMEM && ret != -EIO)

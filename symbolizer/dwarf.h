@@ -36,14 +36,15 @@ struct dwarf_config {
 			  struct elf_file **ret);
 	void (*close_split)(void *context, struct elf_file *elf);
 	void *context;
-	struct symbol_memory *memory;
+	struct symbol_memory *memory; /* compressed sections may have 8 times its budget */
 	const void *index; /* what dwarf_index() gave for this file, or NULL: make it */
 	size_t index_bytes; /* borrowed until dwarf_close() */
 };
 
 /**
  * dwarf_open
- * Errors: -ENODATA no .debug_info; -ENOEXEC broken; -EFBIG; -EIO; -ENOMEM.
+ * Errors: -ENODATA no .debug_info; -ENOEXEC broken; -EFBIG too large, packed or not; -EIO;
+ * -ENOMEM.
  * An index that does not fit the file is ignored and made anew.
  */
 int dwarf_open(const struct dwarf_config *config, struct dwarf **ret);

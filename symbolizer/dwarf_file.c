@@ -52,7 +52,8 @@ int dwarf_section_open(struct elf_file *elf, const char *name, uint64_t *room, s
 	return 0;
 }
 
-static int open_one(struct elf_file *elf, bool split, const struct wanted *wanted, uint64_t *room)
+static int open_one(struct elf_file *elf, bool split, const struct wanted *wanted,
+		    uint64_t inflated_max, uint64_t *room)
 {
 	const char *name = split ? wanted->split_name : wanted->name;
 	struct section *section = wanted->pieces ? &wanted->pieces->section : wanted->section;
@@ -61,11 +62,14 @@ static int open_one(struct elf_file *elf, bool split, const struct wanted *wante
 	if (wanted->pieces)
 		wanted->pieces->piece_bytes = wanted->piece_bytes;
 	ret = name ? dwarf_section_open(elf, name, room, section) : 0;
+	if (ret == -EFBIG && inflated_max < room_of(elf)) /* an honest file, for which we lack room */
+		return ret;
 	/* What is missing or broken is empty: whatever refers to it fails, alone. */
 	return ret == -ENOMEM || ret == -EIO ? ret : 0;
 }
 
-static int open_all(struct elf_file *elf, bool split, struct dwarf_file *file)
+static int open_all(struct elf_file *elf, bool split, uint64_t inflated_max,
+		    struct dwarf_file *file)
 {
 	const struct wanted wanted[] = {
 		{ ".debug_abbrev", ".debug_abbrev.dwo", NULL, &file->abbrev, ENTRY_PIECE },
@@ -78,7 +82,7 @@ static int open_all(struct elf_file *elf, bool split, struct dwarf_file *file)
 		{ ".debug_line", NULL, &file->line, NULL, 0 },
 		{ ".debug_line_str", NULL, &file->line_str, NULL, 0 },
 	};
-	uint64_t room = room_of(elf);
+	uint64_t room = MIN(room_of(elf), inflated_max);
 	size_t i;
 	int ret;
 
@@ -90,14 +94,14 @@ static int open_all(struct elf_file *elf, bool split, struct dwarf_file *file)
 	if (file->info.section.size > UINT32_MAX)
 		return -EFBIG;
 	for (i = 0; i < ARRAY_SIZE(wanted) && !ret; i++)
-		ret = open_one(elf, split, &wanted[i], &room);
+		ret = open_one(elf, split, &wanted[i], inflated_max, &room);
 	return ret;
 }
 
-int dwarf_file_open(struct elf_file *elf, bool split, struct dwarf_file *ret)
+int dwarf_file_open(struct elf_file *elf, bool split, uint64_t inflated_max, struct dwarf_file *ret)
 {
 	struct dwarf_file file = {};
-	int code = open_all(elf, split, &file);
+	int code = open_all(elf, split, inflated_max, &file);
 
 	if (code) {
 		dwarf_file_close(&file);

@@ -86,8 +86,12 @@ struct dwarf_unit {
 int dwarf_section_open(struct elf_file *elf, const char *name, uint64_t *room,
 		       struct section *ret);
 
-/** dwarf_file_open - @split: the sections named *.dwo.  -ENODATA: no .debug_info */
-int dwarf_file_open(struct elf_file *elf, bool split, struct dwarf_file *ret);
+/**
+ * dwarf_file_open - @split: the sections named *.dwo; compressed ones have up to @inflated_max
+ * bytes together.  Errors: -ENODATA no .debug_info; -EFBIG; -EIO; -ENOMEM.
+ */
+int dwarf_file_open(struct elf_file *elf, bool split, uint64_t inflated_max,
+		    struct dwarf_file *ret);
 void dwarf_file_close(struct dwarf_file *file);
 size_t dwarf_file_heap_bytes(const struct dwarf_file *file);
 

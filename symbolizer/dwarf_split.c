@@ -83,7 +83,7 @@ int dwarf_package_open(struct dwarf *dwarf)
 
 	if (!package)
 		return -ENOMEM;
-	ret = dwarf_file_open(elf, true, &package->file);
+	ret = dwarf_file_open(elf, true, dwarf_inflated_max(dwarf), &package->file);
 	if (!ret)
 		ret = dwarf_section_open(elf, ".debug_cu_index", NULL, &package->cu_index);
 	if (!ret)
@@ -199,7 +199,8 @@ static int load_split(const struct dwarf_unit *skeleton, struct dwarf_split *spl
 
 	if (ret)
 		return ret;
-	ret = dwarf_file_open(split->elf, true, &split->file);
+	ret = dwarf_file_open(split->elf, true, dwarf_inflated_max(skeleton->dwarf),
+			      &split->file);
 	if (ret)
 		return ret;
 	dwarf_work_allow(skeleton->dwarf, &split->file, WORK_OF_SPLIT);

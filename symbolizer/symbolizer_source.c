@@ -21,7 +21,7 @@ static void source_of_file(const struct symbolizer *symbolizer, uint64_t id,
 			   struct symbolizer_source *ret)
 {
 	const struct binary *binary = binary_of_id(symbolizer->binaries, id);
-	unsigned int good = ~(unsigned int)NAMES_DYNSYM;
+	unsigned int good = ~(unsigned int)(NAMES_DYNSYM | NAMES_DWARF_LARGE);
 
 	if (!binary)
 		return;

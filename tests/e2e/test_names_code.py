@@ -182,6 +182,8 @@ def test_inlined_calls_in_go(tool, build, flags):
     hot = line_of("chain.go", "hot")
     addresses = [int(a, 16) for a in
                  re.findall(rf"chain\.go:{hot}\s+0x([0-9a-f]+)", text)]
+    if "pie" in "".join(flags) and not addresses:
+        pytest.skip("this Go's objdump has no lines for position-independent files")
     assert addresses, text
     assert open_text_address(program) == open_text_address(listing)
     truth = [("main.innermost", "chain.go", hot),
@@ -189,7 +191,13 @@ def test_inlined_calls_in_go(tool, build, flags):
              ("main.outermost", "chain.go", line_of("chain.go", "call-middle"))]
     for answer in symbolize(tool, "-e", program, addresses=addresses):
         assert frames_of(answer) == truth, answer
-        assert answer["frames"][-1]["start_line"] == line_of("chain.go", "outermost"), answer
+        if go_version() >= (1, 20):  # before, the tables have no first lines
+            assert answer["frames"][-1]["start_line"] == line_of("chain.go", "outermost"), answer
+
+
+def go_version():
+    major, minor = re.search(r"go(\d+)\.(\d+)", command(need("go"), "version")).groups()
+    return int(major), int(minor)
 
 
 def open_text_address(path):

@@ -279,6 +279,18 @@ def test_compressed_sections(tool, build, kind):
     check_chain(tool, original, "-e", program)
 
 
+def test_compressed_beyond_the_memory_for_names(tool, build):
+    """Functions are still named; what was left out is said, not only missing."""
+    program = build("chain.c", *USUAL, "-gz=zlib")
+    address = hex(symbols(program)["outermost"])
+    assert "chain.c:" in tool.run("symbolize", "-e", program, address).stdout
+    done = tool.run("symbolize", "--symbol-memory", "100", "-e", program, address)
+    assert "outermost" in done.stdout and "chain.c" not in done.stdout, done.stdout
+    done = tool.run("record", "-F", "499", "--symbol-memory", "100", "-o", "x.pb.gz", "--", program,
+                    "1")
+    assert "DWARF too large" in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
 def test_compressed_by_the_compiler(tool, build, cc):
     program = build("chain.c", *USUAL, "-gz=zlib", cc=cc)

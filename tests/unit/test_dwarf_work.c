@@ -327,6 +327,7 @@ static void check_packed(size_t bytes, const char *answer, size_t bytes_max)
 	struct dwarf *dwarf;
 
 	image_init(&image);
+	image_memory.max_bytes = 32u << 20;
 	image_abbrev(&image, 1, DW_TAG_compile_unit, true, DW_AT_low_pc, DW_FORM_addr,
 		     DW_AT_high_pc, DW_FORM_data8, 0);
 	image_abbrev(&image, 2, DW_TAG_subprogram, false, DW_AT_name, DW_FORM_strp, DW_AT_low_pc,

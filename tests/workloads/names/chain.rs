@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // chain SECONDS: chain::work::outermost() with innermost() inlined into it; as chain.c.
 use std::arch::asm;
-use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 mod work {
@@ -15,7 +14,8 @@ mod work {
                  ".asciz \"hot\"", ".popsection");
         }
         for _ in 0..50000 {
-            x = black_box(x.wrapping_mul(6364136223846793005).wrapping_add(1));
+            unsafe { asm!("/* {0} */", inout(reg) x) }; // black_box() is of Rust 1.66
+            x = x.wrapping_mul(6364136223846793005).wrapping_add(1);
         }
         x
     }
