@@ -64,6 +64,8 @@ static void start_work(struct dwarf *dwarf, unsigned int times)
 /*
  * A compressed section is inflated whole, so that one large file can want more than all tables
  * may have; while it is read it may have some times as much.
+ * TODO(names): inflate what is larger into an unlinked file and read that in pieces, when a
+ * program is met whose names are missing for this.
  */
 #define INFLATED_OF_MEMORY 8
 
