@@ -15,8 +15,12 @@
 #include "symbolizer/dwarf_line.h"
 #include "symbolizer/dwarf_split.h"
 #include "symbolizer/dwarf_tables.h"
+#include "symbolizer/dwarf_work.h"
 #include "symbolizer/source_frames.h"
-#include "symbolizer/symbol_memory.h"
+
+/* Work, as times the size of the sections. */
+#define WORK_OF_INDEX 8
+#define WORK_OF_LOOK_UP 4
 
 /* What one address stands for, before names are read. */
 struct answer {
@@ -31,44 +35,6 @@ struct dwarf_file *dwarf_sup_file(struct dwarf *dwarf)
 	return dwarf->has_sup ? &dwarf->sup : NULL;
 }
 
-/* ---- bounding the work ---------------------------------------------------------------------- */
-
-#define WORK_MIN (256u << 10)
-#define WORK_OF_INDEX 8 /* times the size of the sections */
-#define WORK_OF_LOOK_UP 4
-
-int dwarf_work(struct dwarf *dwarf, uint64_t bytes)
-{
-	if (!dwarf->work_left)
-		return -EFBIG;
-	dwarf->work_left -= MIN(bytes, dwarf->work_left);
-	return 0;
-}
-
-void dwarf_work_allow(struct dwarf *dwarf, const struct dwarf_file *file, unsigned int times)
-{
-	/* A section is of no more than 1 GiB, or than its file, which ends below 2^63. */
-	uint64_t bytes = MIN(file->info.section.size + file->abbrev.section.size, UINT64_MAX / 64);
-
-	dwarf->work_left += MIN(bytes * times, UINT64_MAX - dwarf->work_left);
-}
-
-static void start_work(struct dwarf *dwarf, unsigned int times)
-{
-	dwarf->work_left = WORK_MIN;
-	dwarf_work_allow(dwarf, &dwarf->main, times);
-	if (dwarf->has_sup)
-		dwarf_work_allow(dwarf, &dwarf->sup, times);
-}
-
-/*
- * A compressed section is inflated whole, so that one large file can want more than all tables
- * may have; while it is read it may have some times as much.
- * TODO(names): inflate what is larger into an unlinked file and read that in pieces, when a
- * program is met whose names are missing for this.
- */
-#define INFLATED_OF_MEMORY 8
-
 /* ---- opening -------------------------------------------------------------------------------- */
 
 static int use_index(struct dwarf *dwarf)
@@ -81,7 +47,7 @@ static int use_index(struct dwarf *dwarf)
 		dwarf->index = config->index;
 		dwarf->main.units_known = true;
 	} else {
-		start_work(dwarf, WORK_OF_INDEX);
+		dwarf_work_start(dwarf, WORK_OF_INDEX);
 		ret = dwarf_index_build(dwarf, config->elf, &dwarf->main, &dwarf->text,
 					&dwarf->owned_index);
 		if (ret)
@@ -94,11 +60,6 @@ static int use_index(struct dwarf *dwarf)
 	dwarf->main.unit_cnt = dwarf->index->unit_cnt;
 	dwarf->tables = calloc(MAX(dwarf->index->unit_cnt, 1u), sizeof(struct dwarf_tables *));
 	return dwarf->tables ? 0 : -ENOMEM;
-}
-
-uint64_t dwarf_inflated_max(const struct dwarf *dwarf)
-{
-	return (uint64_t)dwarf->config.memory->max_bytes * INFLATED_OF_MEMORY;
 }
 
 static int open_files(struct dwarf *dwarf)
@@ -282,6 +243,6 @@ bool dwarf_find(struct dwarf *dwarf, uint64_t address, struct source_frames *fra
 	if (!dwarf_text_offset(&dwarf->text, address, &offset))
 		return false;
 	number = dwarf_runs_find(dwarf_index_runs(index), index->run_cnt, offset);
-	start_work(dwarf, WORK_OF_LOOK_UP);
+	dwarf_work_start(dwarf, WORK_OF_LOOK_UP);
 	return number != DWARF_NOBODY && find_in_unit(dwarf, number, address, offset, frames);
 }

@@ -19,6 +19,7 @@
 #include "profiler/base/cleanup.h"
 #include "symbolizer/dwarf_constants.h"
 #include "symbolizer/dwarf_form.h"
+#include "symbolizer/dwarf_work.h"
 
 #define FIRST_PIECE 4096
 #define TABLE_BYTES_MAX (4u << 20) /* the largest seen are 100 KB */

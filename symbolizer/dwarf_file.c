@@ -13,7 +13,7 @@
 #include "symbolizer/dwarf_private.h"
 #include "symbolizer/elf.h"
 
-#define ENTRY_PIECE 1024  /* root entries and names' entries lie far apart */
+#define ENTRY_PIECE 1024 /* root entries and names' entries lie far apart */
 #define LIST_PIECE 32768 /* range lists and addresses are read in their order */
 
 /*
@@ -62,7 +62,8 @@ static int open_one(struct elf_file *elf, bool split, const struct wanted *wante
 	if (wanted->pieces)
 		wanted->pieces->piece_bytes = wanted->piece_bytes;
 	ret = name ? dwarf_section_open(elf, name, room, section) : 0;
-	if (ret == -EFBIG && inflated_max < room_of(elf)) /* an honest file, for which we lack room */
+	if (ret == -EFBIG &&
+	    inflated_max < room_of(elf)) /* an honest file, for which we lack room */
 		return ret;
 	/* What is missing or broken is empty: whatever refers to it fails, alone. */
 	return ret == -ENOMEM || ret == -EIO ? ret : 0;

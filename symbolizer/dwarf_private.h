@@ -140,13 +140,4 @@ int dwarf_entry_read(const struct dwarf_unit *unit, uint64_t offset, struct dwar
 /** dwarf_sup_file - the supplementary file (dwz), or NULL */
 struct dwarf_file *dwarf_sup_file(struct dwarf *dwarf);
 
-/**
- * dwarf_work - go through @bytes of this look-up's share; -EFBIG it was used up before
- * What it is for: see struct dwarf.
- */
-int dwarf_work(struct dwarf *dwarf, uint64_t bytes);
-
-/** dwarf_work_allow - go through the entries and declarations of @file up to @times times more */
-void dwarf_work_allow(struct dwarf *dwarf, const struct dwarf_file *file, unsigned int times);
-
 #endif

@@ -19,6 +19,7 @@
 #include "symbolizer/dwarf_constants.h"
 #include "symbolizer/dwarf_tables.h"
 #include "symbolizer/dwarf_form.h"
+#include "symbolizer/dwarf_work.h"
 
 #define PATH_BYTES_MAX 4096
 #define UNITS_LOOKED_AT_MAX 65536 /* of one .dwo, most of them of types */

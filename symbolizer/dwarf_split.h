@@ -33,7 +33,4 @@ struct dwarf_package_row {
 int dwarf_package_find(const uint8_t *bytes, size_t size, uint64_t dwo_id,
 		       struct dwarf_package_row *ret);
 
-/** dwarf_inflated_max - what the compressed sections of one file may have together, in bytes */
-uint64_t dwarf_inflated_max(const struct dwarf *dwarf);
-
 #endif

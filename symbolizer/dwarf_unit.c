@@ -13,6 +13,7 @@
 #include "symbolizer/dwarf_abbrev.h"
 #include "symbolizer/dwarf_constants.h"
 #include "symbolizer/dwarf_form.h"
+#include "symbolizer/dwarf_work.h"
 
 #define HEADER_BYTES_MAX 64
 #define ENTRY_BYTES 256		   /* enough for nearly all entries that are read singly */

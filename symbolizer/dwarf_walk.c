@@ -15,6 +15,7 @@
 #include "symbolizer/dwarf_constants.h"
 #include "symbolizer/dwarf_form.h"
 #include "symbolizer/dwarf_tables.h"
+#include "symbolizer/dwarf_work.h"
 
 #define SCRATCH_MIN 65536
 #define SCRATCH_MAX (1u << 20) /* most units are smaller */
