@@ -121,7 +121,9 @@ def loads(path):
 
 
 def runtime_address(pid, path, vaddr, elf=None):
-    """Where ELF address @vaddr of @path (as /proc/PID/maps has it) is in a process."""
+    """Where ELF address @vaddr of @path is in a process, by its name in /proc/PID/maps or its inode:
+    in a chroot the names in other mount namespaces begin with the root's."""
+    inode = os.stat(elf or path).st_ino
     for offset, start, size in loads(elf or path):
         if not start <= vaddr < start + size:
             continue
@@ -130,7 +132,8 @@ def runtime_address(pid, path, vaddr, elf=None):
         for row in rows:
             first, last = (int(n, 16) for n in row[0].split("-"))
             at = first + vaddr - start + offset - int(row[2], 16)
-            if len(row) > 5 and row[5] == path and "x" in row[1] and first <= at < last:
+            known = len(row) > 5 and (row[5] == path or int(row[4]) == inode)
+            if known and "x" in row[1] and first <= at < last:
                 return at
     raise AssertionError(f"{vaddr:#x} of {path} is not mapped in {pid}")
 
