@@ -14,6 +14,7 @@
 #include "bpf/sample.h"
 #include "bpf/stat.h"
 #include "bpf/target.h"
+#include "bpf/unwind.h"
 
 /*
  * Followed processes.  Written: user space (-p, CMD) at start, follow.bpf.c at each fork, which
@@ -101,5 +102,80 @@ struct {
 	__type(key, __u32);
 	__type(value, struct jit_range);
 } jit_ranges SEC(".maps");
+
+/* ---- unwind tables: see unwind.h.  Written by user space (collect/unwind_maps.c) ---- */
+
+/*
+ * Whose mappings are where.  Also written by images.bpf.c: fork, exec, exit.  [load] Full: a process
+ * without a place is unknown, its samples travel whole (BODY_RAW_STACK).
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct unwind_process);
+} unwind_processes SEC(".maps");
+
+/* [load] Full: as above. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct unwind_mapping);
+} unwind_mappings SEC(".maps");
+
+/* [load] Full: mappings of further files have UNWIND_FILE_NONE. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct unwind_file);
+} unwind_files SEC(".maps");
+
+/* [load] Full: the file is UNWIND_FILE_FULL. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct unwind_page);
+} unwind_pages SEC(".maps");
+
+/* [load] Full: UNWIND_RULE_FULL, counted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct unwind_rule);
+} unwind_rules SEC(".maps");
+
+/* Rows, 256 KiB a block.  Blocks come and go with the tables, within --unwind-memory. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, UNWIND_BLOCKS_MAX);
+	__type(key, __u32);
+	__array(values, struct {
+		__uint(type, BPF_MAP_TYPE_ARRAY);
+		__uint(map_flags, BPF_F_MMAPABLE);
+		__uint(max_entries, 1);
+		__uint(key_size, sizeof(__u32));
+		__uint(value_size, sizeof(struct unwind_block)); /* clang leaves its type out */
+	});
+} unwind_blocks SEC(".maps");
+
+/*
+ * Recently used addresses: 48 bits of a hash over (process, its mappings' generation, address), 15
+ * of the rule, one that a call stands before the address.  Direct-mapped, no lock, one word: a lost
+ * race or a collision only means another search.  Written and read: the walk.  [load]
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} unwind_cache SEC(".maps");
 
 #endif

@@ -171,7 +171,7 @@ static int ring_visit(void *context, void *data, size_t bytes)
 
 static int sampler_init(struct sampler *sampler, const struct targets *targets, struct errmsg *err)
 {
-	struct shared_config shared;
+	struct shared_config shared = {};
 	struct cpu_set_bits online;
 	unsigned int i;
 	int code;

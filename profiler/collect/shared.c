@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 
 #include "bpf/target.h"
+#include "bpf/unwind.h"
 #include "profiler/base/cleanup.h"
 #include "profiler/base/err.h"
 #include "profiler/base/fileio.h"
@@ -70,6 +71,27 @@ int bpf_load_failed(int code, const char *object, struct errmsg *err)
 	return code;
 }
 
+static int size_unwind_maps(struct shared_bpf *skel)
+{
+	const struct {
+		struct bpf_map *map;
+		uint32_t entries;
+	} sizes[] = {
+		{ skel->maps.unwind_processes, UNWIND_PROCESSES_MAX },
+		{ skel->maps.unwind_mappings, UNWIND_MAPPINGS_MAX },
+		{ skel->maps.unwind_files, UNWIND_FILES_MAX },
+		{ skel->maps.unwind_pages, UNWIND_PAGES_MAX },
+		{ skel->maps.unwind_rules, UNWIND_RULES_MAX },
+		{ skel->maps.unwind_cache, UNWIND_CACHE_SLOTS },
+	};
+	size_t i;
+	int err = 0;
+
+	for (i = 0; i < ARRAY_SIZE(sizes) && !err; i++)
+		err = bpf_map__set_max_entries(sizes[i].map, sizes[i].entries);
+	return err;
+}
+
 static int size_maps(struct shared_bpf *skel, const struct shared_config *config,
 		     const struct targets *targets)
 {
@@ -85,6 +107,8 @@ static int size_maps(struct shared_bpf *skel, const struct shared_config *config
 		err = bpf_map__set_max_entries(skel->maps.bodies, config->ring_bytes);
 	if (!err)
 		err = bpf_map__set_max_entries(skel->maps.seen, config->seen_slots);
+	if (!err && config->with_tables)
+		err = size_unwind_maps(skel);
 	return err;
 }
 
@@ -271,6 +295,11 @@ int shared_maps_stats(const struct shared_maps *maps, unsigned int bank, uint64_
 int shared_maps_bodies_fd(const struct shared_maps *maps)
 {
 	return bpf_map__fd(maps->skel->maps.bodies);
+}
+
+int shared_maps_fd(const struct shared_maps *maps, const char *name)
+{
+	return bpf_object__find_map_fd_by_name(maps->skel->obj, name);
 }
 
 uint64_t map_memlock_bytes(int fd)

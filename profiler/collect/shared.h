@@ -5,6 +5,7 @@
 #ifndef EBPFPROF_COLLECT_SHARED_H
 #define EBPFPROF_COLLECT_SHARED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -21,6 +22,7 @@ struct targets;
 struct shared_config {
 	size_t ring_bytes; /* power of two, at least a page */
 	uint32_t seen_slots; /* power of two */
+	bool with_tables;    /* the unwind maps have their full size (bpf/unwind.h), else none */
 };
 
 /** shared_maps_new - create the maps; -EPERM and the like with what to do in @err */
@@ -63,6 +65,9 @@ int shared_maps_stats(const struct shared_maps *maps, unsigned int bank, uint64_
 
 /** shared_maps_bodies_fd - descriptor of the ring */
 int shared_maps_bodies_fd(const struct shared_maps *maps);
+
+/** shared_maps_fd - descriptor of the map @name, which there is; borrowed */
+int shared_maps_fd(const struct shared_maps *maps, const char *name);
 
 /** shared_maps_bytes - kernel memory of the maps, as the kernel accounts it */
 uint64_t shared_maps_bytes(const struct shared_maps *maps);

@@ -31,7 +31,10 @@ static const char *end_note(enum stack_end end, const struct location *outermost
 		return "[stack page not resident]";
 	case STACK_COMPAT:
 		return "[32-bit process]";
+	case STACK_NOT_READY:
+		return "[tables not ready]";
 	case STACK_BROKEN:
+	default:
 		break;
 	}
 	if (outermost->kind == LOCATION_JIT)
