@@ -27,7 +27,7 @@ UNWIND_CLANGXX := $(shell ./scripts/find-tool clang++)
 UNWIND_MUSL := $(shell ./scripts/find-tool musl-gcc)
 GO := $(shell ./scripts/find-tool go)
 
-UNWIND_WORKLOADS := $(addprefix build/workloads/unwind/,$(UNWIND_C) lazylib.so withfp \
+UNWIND_WORKLOADS := $(addprefix build/workloads/unwind/,$(UNWIND_C) lazylib.so withfp held \
 	nofp_static nofp_static_pie realign_all \
 	$(if $(UNWIND_CLANG),nofp_clang callbacks_clang realign_clang) \
 	$(if $(UNWIND_MUSL),nofp_musl callbacks_musl) \
@@ -83,6 +83,7 @@ endef
 
 $(foreach p,$(UNWIND_C),$(eval $(call unwind_program,$p,$p.c,$(CC),)))
 $(eval $(call unwind_program,withfp,nofp.c,$(CC),-fno-omit-frame-pointer))
+$(eval $(call unwind_program,held,held.c,$(CC),-static))
 $(eval $(call unwind_program,nofp_static,nofp.c,$(CC),-static))
 $(eval $(call unwind_program,nofp_static_pie,nofp.c,$(CC),-static-pie))
 $(eval $(call unwind_program,realign_all,realign.c,$(CC),-mstackrealign))
@@ -106,7 +107,8 @@ build/workloads/unwind/release: tests/workloads/unwind/release.rs tests/workload
 	$(say) RUSTC $@
 	$(Q)$(RUST) --edition 2021 -g -C opt-level=3 --crate-name release -o $@ $<
 
+# perf cannot read compressed DWARF, and Go programs have no .eh_frame_hdr.
 build/workloads/unwind/goburn build/workloads/unwind/cgoburn: build/workloads/unwind/%: \
 		tests/workloads/unwind/%/main.go tests/workloads/workloads.mk | build/workloads/unwind/
 	$(say) GO $@
-	$(Q)$(GO) build -o $@ $<
+	$(Q)$(GO) build -ldflags=-compressdwarf=false -o $@ $<
