@@ -50,6 +50,12 @@ struct task_struct___arm64 {
 	struct thread_struct___arm64 thread;
 };
 
+/* kernel/bpf/task_iter.c: the context of iter/task; @task is NULL at the end */
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
 /* arch/x86/include/asm/ptrace.h */
 struct pt_regs___x86_kernel {
 	unsigned long bp;
