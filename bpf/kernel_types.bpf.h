@@ -50,6 +50,12 @@ struct task_struct___arm64 {
 	struct thread_struct___arm64 thread;
 };
 
+/* kernel/bpf/task_iter.c: the context of iter/task; @task is NULL at the end */
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
 #pragma clang attribute pop
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
