@@ -31,10 +31,12 @@ struct stack_room {
 	struct walk walk;
 	struct unwind_mapping mapping; /* of the last search; end 0 = none */
 	__u32 first_mapping, mapping_cnt; /* of the process; 0 = not known */
+	__u32 list;	       /* serial number of its mappings */
 	__u32 number;	       /* of this room */
 	__u32 rule_generation; /* see sampler_control */
 	__u32 clock;
 	__u32 is_compat; /* 32-bit code */
+	__u32 reserved;
 	__u64 missing_ip; /* where the walk lacked something */
 	struct kernel_regs kernel_regs; /* see user_regs_of_kernel_entry() */
 	union {
@@ -103,7 +105,11 @@ static __always_inline bool find_mapping(struct stack_room *room, __u64 ip)
 	if (!mapping || ip < mapping->start || ip >= mapping->end)
 		return false;
 	room->mapping = *mapping;
-	return true;
+	/* Last: the list may be given up at this time (unwind.h). */
+	if (*(volatile __u32 *)&mapping->list == room->list)
+		return true;
+	room->mapping.start = room->mapping.end = 0;
+	return false;
 }
 
 /* Index of the rule at ELF virtual address @address; -1: none tells of it. */
@@ -252,6 +258,7 @@ static __always_inline void find_process(struct stack_room *room, const struct t
 		return;
 	room->first_mapping = process->first_mapping;
 	room->mapping_cnt = process->mapping_cnt;
+	room->list = process->list;
 	/* Last, as the entry may be given to another process meanwhile. */
 	if (*(volatile __u64 *)&process->start_boottime_ns != facts->start_boottime_ns ||
 	    *(volatile __u32 *)&process->exec_id != facts->exec_id)
