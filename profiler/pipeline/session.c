@@ -136,8 +136,12 @@ static int on_sideband(void *context, const struct sideband_event *event)
 		err = on_mmap(session, event);
 		break;
 	case SIDEBAND_EXIT:
-		if (event->tid == event->tgid && !hashmap_put(&session->exited, &event->tgid, NULL))
+		if (event->tid != event->tgid)
+			break;
+		if (!hashmap_put(&session->exited, &event->tgid, NULL))
 			err = -ENOMEM;
+		else
+			err = unwinding_changed(session->unwinding, event->tgid, PROCESS_ENDED);
 		break;
 	}
 	/* Too many processes or mappings: the frames of those lack names, which is counted. */
