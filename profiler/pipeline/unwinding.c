@@ -23,7 +23,6 @@
 #define RAW_BYTES_MAX (16u << 20) /* of raw stacks that wait */
 #define RETRY_TICKS 4	       /* a process's missing records come within some ticks, or never */
 #define TABLES_IDLE_NS (600 * NS_PER_SEC)
-#define STACK_SPAN (64ull << 20) /* an address so near above the copy is the stack's */
 
 struct unwinding {
 	enum unwind_mode mode;
@@ -169,13 +168,11 @@ struct raw_target {
 	bool cut; /* it wanted more of the stack than was copied */
 };
 
-static bool read_stack(struct raw_target *target, uint64_t address, void *bytes, size_t size,
-		       bool *ret_is_stack)
+static bool read_stack(const struct raw_target *target, uint64_t address, void *bytes, size_t size)
 {
 	const struct raw_stack_body *body = target->body;
 	uint64_t offset = address - body->regs[UNWIND_REG_SP];
 
-	*ret_is_stack = offset < body->stack_bytes || offset < STACK_SPAN;
 	if (offset < body->stack_bytes && size <= body->stack_bytes - offset) {
 		memcpy(bytes, body->stack + offset, size);
 		return true;
@@ -187,9 +184,8 @@ static bool read_target(void *context, uint64_t address, void *bytes, size_t siz
 {
 	struct raw_target *target = context;
 	struct code_region region;
-	bool is_stack;
 
-	if (read_stack(target, address, bytes, size, &is_stack))
+	if (read_stack(target, address, bytes, size))
 		return true;
 	if (target->process &&
 	    process_find_code(target->process, address, target->body->header.time_ns, &region)) {
@@ -199,7 +195,8 @@ static bool read_target(void *context, uint64_t address, void *bytes, size_t siz
 			return binary_read_code(region.binary, address - region.bias, bytes, size);
 		return process_read_memory((pid_t)target->body->tgid, address, bytes, size);
 	}
-	target->cut |= is_stack;
+	/* Further up, or another stack: goroutines' and signals' are not copied. */
+	target->cut = true;
 	return false;
 }
 
