@@ -36,18 +36,18 @@ static void emit_all(struct frame_go *go)
 	uint64_t start, end, last = 0;
 	void *bytes;
 	size_t i, size;
+	int ret = 0;
 
 	if (frame_builder_new(&builder))
 		return;
-	for (i = 0; i < frame_go_cnt(go); i++) {
+	for (i = 0; i < frame_go_cnt(go) && !ret; i++) {
 		frame_go_range(go, i, &start, &end);
 		if (start <= end && start < last && last - start < UINT32_MAX)
 			abort();
 		last = start;
-		if (frame_go_emit(go, i, builder))
-			break;
+		ret = frame_go_emit(go, i, builder);
 	}
-	if (!frame_builder_finish(builder, &bytes, &size)) {
+	if (!ret && !frame_builder_finish(builder, &bytes, &size)) {
 		look_up(bytes, size);
 		free(bytes);
 	}
