@@ -50,20 +50,10 @@ struct task_struct___arm64 {
 	struct thread_struct___arm64 thread;
 };
 
-/* arch/x86/include/asm/ptrace.h */
-struct pt_regs___x86_kernel {
-	unsigned long bp;
-	unsigned long ip;
-	unsigned long cs;
-	unsigned long sp;
-};
-
-/* arch/arm64/include/asm/ptrace.h: begins with struct user_pt_regs */
-struct pt_regs___arm64_kernel {
-	unsigned long regs[31];
-	unsigned long sp;
-	unsigned long pc;
-	unsigned long pstate;
+/* kernel/bpf/task_iter.c: the context of iter/task; @task is NULL at the end */
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 };
 
 #pragma clang attribute pop

@@ -63,6 +63,12 @@ enum stack_end {
 	STACK_END_CNT,
 };
 
+/*
+ * Bit of a user stack's frame beyond the first: an instruction that a signal interrupted, not a
+ * return address.
+ */
+#define STACK_FRAME_IS_EXACT (1ull << 63)
+
 struct body_header {
 	__u32 kind;  /* enum body_kind */
 	__u32 epoch;
@@ -135,17 +141,6 @@ struct sampler_control {
 	__u32 reserved;
 	__u32 generations[MAP_GENERATIONS]; /* mixed into ids of user stacks: mappings changed */
 };
-
-/*
- * Value of map `jit_ranges`, key: tgid.  The hull of the process's executable memory without a
- * file: what lies there may be returned to without a call before it (HotSpot's interpreter).
- */
-struct jit_range {
-	__u64 start;
-	__u64 end; /* exclusive */
-};
-
-#define JIT_RANGES_MAX 4096 /* processes with a JIT */
 
 /* Two ways per slot: see seen_before() in stack.bpf.h. */
 struct seen_slot {

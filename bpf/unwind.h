@@ -117,19 +117,25 @@ struct unwind_mapping {
 	__u64 start, end; /* addresses in the process, end exclusive */
 	__u64 bias;	  /* address - ELF virtual address */
 	__u32 file;	  /* index into `unwind_files`, or UNWIND_FILE_NONE */
-	__u32 reserved;
+	__u32 list;	  /* serial number of the list that it belongs to; 0 = given up */
 };
 
 /*
  * Value of `unwind_processes`, key: tgid.  Made by the kernel's hooks (images.bpf.c) at fork and
  * exec, with mappings by user space.  It is of use only to the image that it names.
+ *
+ * A fork copies the parent's value before user space knows of the child, which may give up the
+ * parent's mappings at that very time.  So a mapping counts only if its `list`, read after its
+ * other fields, is that of the process; else the process's mappings are not known.  And the value
+ * of a hash map that is replaced may hold another process's at once: whose it is, is compared after
+ * the other fields have been read.
  */
 struct unwind_process {
 	__u64 start_boottime_ns; /* of the leader */
 	__u32 exec_id;
 	__u32 mapping_cnt;   /* 0 = not known yet */
 	__u32 first_mapping; /* index into `unwind_mappings` */
-	__u32 reserved;
+	__u32 list;	     /* as in the mappings; never 0 when mapping_cnt is not */
 };
 
 #endif

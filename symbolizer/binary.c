@@ -217,6 +217,13 @@ static int reopen(struct binary *binary)
 	return 0;
 }
 
+int binary_ensure_open(struct binary *binary)
+{
+	if (!binary->opened || binary->file.elf_error || binary->unreachable)
+		return -ENOEXEC;
+	return binary->file.fd < 0 ? reopen(binary) : 0;
+}
+
 static void on_drop_debug(void *context)
 {
 	struct binary *binary = context;
@@ -240,9 +247,7 @@ static int open_debug(struct binary *binary)
 	if (binary->debug)
 		return 0;
 	if (!binary->image) {
-		if (!binary->opened || binary->file.elf_error || binary->unreachable)
-			return -ENOEXEC;
-		r = binary->file.fd < 0 ? reopen(binary) : 0;
+		r = binary_ensure_open(binary);
 		if (r < 0)
 			return r;
 	}
