@@ -39,10 +39,7 @@ struct stack_room {
 	__u32 reserved;
 	__u64 missing_ip; /* where the walk lacked something */
 	struct kernel_regs kernel_regs; /* see user_regs_of_kernel_entry() */
-	union {
-		struct stack_body body;
-		struct raw_stack_body raw;
-	};
+	struct stack_body body;
 };
 
 #ifndef STACK_ROOMS
@@ -56,6 +53,17 @@ struct {
 	__type(key, __u32);
 	__type(value, struct stack_room);
 } stack_rooms SEC(".maps");
+
+/*
+ * Where a raw stack is put together: [CPU x STACK_ROOMS + origin].  No per-CPU map, whose values end
+ * at 32 KiB.  [load] CPUs x STACK_ROOMS
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, STACK_ROOMS);
+	__type(key, __u32);
+	__type(value, struct raw_stack_body);
+} raw_rooms SEC(".maps");
 
 const volatile __u32 unwind_mode = WALK_AUTO;
 

@@ -45,16 +45,28 @@ int watch_open(struct watch *watch, struct errmsg *err)
 	return code ? err_set(err, code, "cannot wait for signals") : 0;
 }
 
-int watch_start(struct watch *watch, uint64_t interval_ns, int extra_fd, struct errmsg *err)
+static int set_timer(struct watch *watch, uint64_t interval_ns)
 {
 	struct itimerspec every = {
 		.it_interval = { .tv_sec = (time_t)(interval_ns / NS_PER_SEC),
 				 .tv_nsec = (long)(interval_ns % NS_PER_SEC) },
 	};
-	int code;
 
 	every.it_value = every.it_interval;
-	code = timerfd_settime(watch->timer_fd, 0, &every, NULL) == 0 ? 0 : -errno;
+	watch->interval_ns = interval_ns;
+	return timerfd_settime(watch->timer_fd, 0, &every, NULL) == 0 ? 0 : -errno;
+}
+
+void watch_set_interval(struct watch *watch, uint64_t interval_ns)
+{
+	if (interval_ns != watch->interval_ns)
+		set_timer(watch, interval_ns);
+}
+
+int watch_start(struct watch *watch, uint64_t interval_ns, int extra_fd, struct errmsg *err)
+{
+	int code = set_timer(watch, interval_ns);
+
 	if (!code)
 		code = add_fd(watch, extra_fd);
 	return code ? err_set(err, code, "cannot start the timer") : 0;
