@@ -101,8 +101,6 @@ static __always_inline __u32 stack_depth(const struct walk *walk)
 	if (used > 2 * quarter)
 		return 0;
 	if (used > quarter)
-		depth = RAW_STACK_BYTES / 16;
-	else if (used > quarter / 2)
 		depth = RAW_STACK_BYTES / 4;
 	if (main_depth < depth)
 		depth = (__u32)main_depth;
@@ -140,6 +138,7 @@ static __noinline __maybe_unused __u64 raw_stack_send(const struct moment *momen
 {
 	__u32 bytes, place = bpf_get_smp_processor_id() * STACK_ROOMS + room->number;
 	struct raw_stack_body *raw = bpf_map_lookup_elem(&raw_rooms, &place);
+	__u64 flags;
 
 	bytes = stack_depth(&room->walk);
 	if (!raw || !bytes)
@@ -159,8 +158,13 @@ static __noinline __maybe_unused __u64 raw_stack_send(const struct moment *momen
 	bytes &= 2 * RAW_STACK_BYTES - 1;
 	if (bytes > RAW_STACK_BYTES)
 		return 0;
+	/* A burst of them fills the ring before the next tick. */
+	flags = bpf_ringbuf_query(&bodies, BPF_RB_AVAIL_DATA) >
+				bpf_ringbuf_query(&bodies, BPF_RB_RING_SIZE) / 8 ?
+			BPF_RB_FORCE_WAKEUP :
+			BPF_RB_NO_WAKEUP;
 	if (bpf_ringbuf_output(&bodies, raw, __builtin_offsetof(struct raw_stack_body, stack) + bytes,
-			       BPF_RB_NO_WAKEUP))
+			       flags))
 		return 0;
 	return raw->id;
 }

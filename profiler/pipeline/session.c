@@ -459,7 +459,7 @@ static int open_all(struct session *session)
 	if (err)
 		return fail(session, err, "begin a window");
 	return watch_start(&session->watch, DRAIN_NS, sideband_poll_fd(session->sideband),
-			   session->err);
+			   sampler_poll_fd(session->sampler), session->err);
 }
 
 static int start(struct session *session)
