@@ -16,21 +16,7 @@
 
 #include "bpf/call_site.h"
 #include "bpf/kernel_types.bpf.h"
-
-/* The user-mode registers that a walk starts from. */
-struct user_regs {
-	__u64 ip;
-	__u64 sp;
-	__u64 fp;
-	__u32 is_compat; /* 32-bit code */
-	__u32 in_syscall; /* the task is in the kernel: perhaps by a system call */
-};
-
-/* What a frame pointer points at: the caller's frame pointer and the return address. */
-struct frame_record {
-	__u64 fp;
-	__u64 return_address;
-};
+#include "bpf/sample.h"
 
 #if defined(__TARGET_ARCH_x86)
 
@@ -39,27 +25,40 @@ struct frame_record {
 
 #define arch_is_user(regs) (((regs)->cs & 3) == 3)
 
+/* Into [UNWIND_REG_CNT], by DWARF number. */
 #define arch_copy_perf_regs(to, from)                                                              \
 	({                                                                                         \
-		(to)->ip = (from)->rip;                                                            \
-		(to)->sp = (from)->rsp;                                                            \
-		(to)->fp = (from)->rbp;                                                            \
-		(to)->is_compat = (from)->cs == 0x23; /* __USER32_CS */                            \
+		(to)[0] = (from)->rax;                                                             \
+		(to)[1] = (from)->rdx;                                                             \
+		(to)[2] = (from)->rcx;                                                             \
+		(to)[3] = (from)->rbx;                                                             \
+		(to)[4] = (from)->rsi;                                                             \
+		(to)[5] = (from)->rdi;                                                             \
+		(to)[6] = (from)->rbp;                                                             \
+		(to)[7] = (from)->rsp;                                                             \
+		(to)[8] = (from)->r8;                                                              \
+		(to)[9] = (from)->r9;                                                              \
+		(to)[10] = (from)->r10;                                                            \
+		(to)[11] = (from)->r11;                                                            \
+		(to)[12] = (from)->r12;                                                            \
+		(to)[13] = (from)->r13;                                                            \
+		(to)[14] = (from)->r14;                                                            \
+		(to)[15] = (from)->r15;                                                            \
+		(to)[16] = (from)->rip;                                                            \
 	})
 
-/* A macro, not a typedef: CO-RE finds the kernel's type by the name of the struct. */
-#define KERNEL_REGS struct pt_regs___x86_kernel
+#define arch_perf_regs_are_compat(regs) ((regs)->cs == 0x23) /* __USER32_CS */
 
-/* 21 registers: arch/x86/include/asm/ptrace.h. */
-#define sizeof_kernel_regs() (21 * 8)
+/*
+ * The head of struct pt_regs (arch/x86/include/asm/ptrace.h), the same since before 5.10: read at
+ * once, a read for each register would cost as much as ten frames.
+ */
+struct kernel_regs {
+	__u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8;
+	__u64 rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, flags, rsp, ss;
+};
 
-#define arch_copy_kernel_regs(to, from)                                                            \
-	({                                                                                         \
-		(to)->ip = BPF_CORE_READ(from, ip);                                                \
-		(to)->sp = BPF_CORE_READ(from, sp);                                                \
-		(to)->fp = BPF_CORE_READ(from, bp);                                                \
-		(to)->is_compat = BPF_CORE_READ(from, cs) == 0x23;                                 \
-	})
+#define arch_kernel_regs_are_compat(regs) (((regs)->cs & 0xffff) == 0x23)
 
 /* Base of the thread's TLS: glibc and musl put it at the top of the thread's stack. */
 static __always_inline __u64 arch_tls_base(void *task)
@@ -74,26 +73,24 @@ static __always_inline __u64 arch_tls_base(void *task)
 
 #define arch_is_user(regs) (((regs)->pstate & 0xf) == 0) /* PSR_MODE_EL0t */
 
+/* Only what a walk by frame pointers begins with, in the places of the other machine's. */
 #define arch_copy_perf_regs(to, from)                                                              \
 	({                                                                                         \
-		(to)->ip = (from)->pc;                                                             \
-		(to)->sp = (from)->sp;                                                             \
-		(to)->fp = (from)->regs[29];                                                       \
-		(to)->is_compat = ((from)->pstate & 0x10) != 0; /* PSR_MODE32_BIT */               \
+		(to)[UNWIND_REG_FP] = (from)->regs[29];                                            \
+		(to)[UNWIND_REG_SP] = (from)->sp;                                                  \
+		(to)[UNWIND_REG_IP] = (from)->pc;                                                  \
 	})
 
-#define KERNEL_REGS struct pt_regs___arm64_kernel
+#define arch_perf_regs_are_compat(regs) (((regs)->pstate & 0x10) != 0) /* PSR_MODE32_BIT */
 
 /* arch/arm64/include/asm/ptrace.h of 5.10: user_pt_regs, orig_x0, ..., stackframe, padded. */
-#define sizeof_kernel_regs() 336
+struct kernel_regs {
+	__u64 regs[31];
+	__u64 sp, pc, pstate;
+	__u64 rest[8];
+};
 
-#define arch_copy_kernel_regs(to, from)                                                            \
-	({                                                                                         \
-		(to)->ip = BPF_CORE_READ(from, pc);                                                \
-		(to)->sp = BPF_CORE_READ(from, sp);                                                \
-		(to)->fp = BPF_CORE_READ(from, regs[29]);                                          \
-		(to)->is_compat = (BPF_CORE_READ(from, pstate) & 0x10) != 0;                       \
-	})
+#define arch_kernel_regs_are_compat(regs) arch_perf_regs_are_compat(regs)
 
 static __always_inline __u64 arch_tls_base(void *task)
 {

@@ -72,18 +72,17 @@ static __always_inline void leader_comm_read(struct task_struct *task, char *com
  * COMPAT(5.10): no bpf_task_pt_regs() before 5.15 (dd6e10fbd9fb); then they lie at the end of the
  * kernel stack, at a place that no configuration of these older kernels moves but KASAN's.
  */
-static __always_inline void user_regs_of_kernel_entry(struct task_facts *facts,
-						      struct user_regs *regs)
+static __always_inline bool user_regs_of_kernel_entry(struct task_facts *facts,
+						      struct kernel_regs *regs)
 {
 	struct task_struct *task = facts->task;
-	KERNEL_REGS *saved;
+	void *saved;
 
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
 		saved = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	else
-		saved = BPF_CORE_READ(task, stack) + KERNEL_STACK_BYTES - sizeof_kernel_regs();
-	arch_copy_kernel_regs(regs, saved);
-	regs->in_syscall = 1;
+		saved = BPF_CORE_READ(task, stack) + KERNEL_STACK_BYTES - sizeof(*regs);
+	return bpf_probe_read_kernel(regs, sizeof(*regs), saved) == 0;
 }
 
 #endif

@@ -56,22 +56,6 @@ struct bpf_iter__task {
 	struct task_struct *task;
 };
 
-/* arch/x86/include/asm/ptrace.h */
-struct pt_regs___x86_kernel {
-	unsigned long bp;
-	unsigned long ip;
-	unsigned long cs;
-	unsigned long sp;
-};
-
-/* arch/arm64/include/asm/ptrace.h: begins with struct user_pt_regs */
-struct pt_regs___arm64_kernel {
-	unsigned long regs[31];
-	unsigned long sp;
-	unsigned long pc;
-	unsigned long pstate;
-};
-
 #pragma clang attribute pop
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */

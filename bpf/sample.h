@@ -14,7 +14,7 @@
 
 #define STACK_FRAMES_MAX 512 /* power of two */
 #define KERNEL_FRAMES_MAX 127 /* kernel.perf_event_max_stack */
-#define RAW_STACK_BYTES 16384 /* of the stack's top, power of two */
+#define RAW_STACK_BYTES 65536 /* of the stack's top, power of two */
 #define STACK_COMM_BYTES 16
 #define MAP_GENERATIONS 1024 /* power of two; generations[tgid % MAP_GENERATIONS] */
 
@@ -62,6 +62,12 @@ enum stack_end {
 	STACK_CUT,	   /* unwound from a copy of the stack's top, which ended */
 	STACK_END_CNT,
 };
+
+/*
+ * Bit of a user stack's frame beyond the first: an instruction that a signal interrupted, not a
+ * return address.
+ */
+#define STACK_FRAME_IS_EXACT (1ull << 63)
 
 struct body_header {
 	__u32 kind;  /* enum body_kind */
@@ -135,17 +141,6 @@ struct sampler_control {
 	__u32 reserved;
 	__u32 generations[MAP_GENERATIONS]; /* mixed into ids of user stacks: mappings changed */
 };
-
-/*
- * Value of map `jit_ranges`, key: tgid.  The hull of the process's executable memory without a
- * file: what lies there may be returned to without a call before it (HotSpot's interpreter).
- */
-struct jit_range {
-	__u64 start;
-	__u64 end; /* exclusive */
-};
-
-#define JIT_RANGES_MAX 4096 /* processes with a JIT */
 
 /* Two ways per slot: see seen_before() in stack.bpf.h. */
 struct seen_slot {

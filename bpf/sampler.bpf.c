@@ -28,19 +28,24 @@
 struct COUNTS_MAP counts_0 SEC(".maps");
 struct COUNTS_MAP counts_1 SEC(".maps");
 
-/* [0] user, [1] kernel, per CPU.  Nothing else runs on the CPU in between (bpf_prog_active). */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2);
-	__type(key, __u32);
-	__type(value, struct stack_room);
-} scratch SEC(".maps");
-
 const volatile struct sampler_knobs knobs = {};
 
-static __always_inline struct stack_room *scratch_room(__u32 which)
+/* The registers at which user mode was left; false: there are none. */
+static __always_inline bool take_registers(struct bpf_perf_event_data *ctx, bool in_user,
+					   const struct task_facts *facts, struct stack_room *room)
 {
-	return bpf_map_lookup_elem(&scratch, &which);
+	if (in_user) {
+		arch_copy_perf_regs(room->walk.regs, &ctx->regs);
+		room->is_compat = arch_perf_regs_are_compat(&ctx->regs);
+	} else {
+		if (!user_regs_of_kernel_entry((struct task_facts *)facts, &room->kernel_regs))
+			return false;
+		arch_copy_perf_regs(room->walk.regs, &room->kernel_regs);
+		room->is_compat = arch_kernel_regs_are_compat(&room->kernel_regs);
+	}
+	room->walk.in_syscall = !in_user;
+	/* An io_uring worker has the process's memory but no user mode. */
+	return room->walk.regs[UNWIND_REG_IP] != 0;
 }
 
 static __always_inline void take_stacks(struct bpf_perf_event_data *ctx,
@@ -48,25 +53,16 @@ static __always_inline void take_stacks(struct bpf_perf_event_data *ctx,
 					const struct task_facts *facts, struct sample_key *key)
 {
 	bool in_user = arch_is_user(&ctx->regs);
-	struct user_regs regs = {};
-	struct stack_room *room;
+	struct stack_room *room = stack_room(0);
 
-	if (knobs.with_kernel && !in_user) {
-		room = scratch_room(1);
-		if (room)
-			key->kernel_stack = kernel_stack_id(moment, ctx, room);
-	}
+	if (!room)
+		return;
+	if (knobs.with_kernel && !in_user)
+		key->kernel_stack = kernel_stack_id(moment, ctx, room);
 	if (!knobs.with_user || (facts->flags & PF_KTHREAD) || !facts->start_stack)
 		return;
-	if (in_user)
-		arch_copy_perf_regs(&regs, &ctx->regs);
-	else
-		user_regs_of_kernel_entry((struct task_facts *)facts, &regs);
-	if (!regs.ip)
-		return; /* an io_uring worker: it has the process's memory but no user mode */
-	room = scratch_room(0);
-	if (room)
-		key->user_stack = user_stack_id(moment, facts, &regs, room);
+	if (take_registers(ctx, in_user, facts, room))
+		key->user_stack = user_stack_id(moment, facts, room, 0);
 }
 
 /* One more sample of @key. Returns the stat that says what became of it. */

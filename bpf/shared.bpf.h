@@ -91,18 +91,6 @@ struct {
 	__type(value, struct seen_slot);
 } seen SEC(".maps");
 
-/*
- * Where processes have code made at run time.  Written: user space, from the side-band and the
- * scan.  Read: the stack walk, when an address does not follow a call.  Full: stacks of further
- * such processes end at the first frame of that kind, and say so.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, JIT_RANGES_MAX);
-	__type(key, __u32);
-	__type(value, struct jit_range);
-} jit_ranges SEC(".maps");
-
 /* ---- unwind tables: see unwind.h.  Written by user space (collect/unwind_maps.c) ---- */
 
 /*

@@ -8,13 +8,8 @@
 #include "bpf/shared.bpf.h"
 #include "bpf/unwind.bpf.h"
 
+#define PAGE_BYTES 4096
 #define __maybe_unused __attribute__((unused)) /* an object need not take every kind of stack */
-
-/* Room to build a body in, too large for the stack: an element of a per-CPU map. */
-struct stack_room {
-	struct stack_body body;
-	struct walk walk;
-};
 
 /* Per event: what belongs to one moment. */
 struct moment {
@@ -91,18 +86,127 @@ static __always_inline __u64 process_hash(const struct task_facts *facts)
 	return hash_mix(hash, 1);
 }
 
-/* Id of the user stack at @regs, its body sent if it is new. */
-static __noinline __maybe_unused __u64 user_stack_id(const struct moment *moment,
-					   const struct task_facts *facts,
-					   const struct user_regs *regs, struct stack_room *room)
+/*
+ * How much of the stack to copy: up to its base, where that is known, and the less the fuller the
+ * ring is: many shallow stacks are better than few deep ones.  0: half of it is kept for others.
+ */
+static __always_inline __u32 stack_depth(const struct walk *walk)
 {
+	__u64 quarter = bpf_ringbuf_query(&bodies, BPF_RB_RING_SIZE) / 4;
+	__u64 used = bpf_ringbuf_query(&bodies, BPF_RB_AVAIL_DATA);
+	__u64 main_depth = walk->start_stack - walk->regs[UNWIND_REG_SP] + 16;
+	__u64 thread_depth = walk->tls_base - walk->regs[UNWIND_REG_SP];
+	__u32 depth = RAW_STACK_BYTES;
+
+	if (used > 2 * quarter)
+		return 0;
+	if (used > quarter)
+		depth = RAW_STACK_BYTES / 4;
+	if (main_depth < depth)
+		depth = (__u32)main_depth;
+	if (thread_depth < depth)
+		depth = (__u32)thread_depth;
+	return depth;
+}
+
+/* Copy the stack's top @depth bytes, page by page as far as it can be read; the number of bytes. */
+static __always_inline __u32 stack_copy(struct raw_stack_body *raw, __u64 sp, __u32 depth)
+{
+	__u32 bytes = PAGE_BYTES - (sp & (PAGE_BYTES - 1)); /* up to the page's end */
+	int i;
+
+	if (bpf_probe_read_user(raw->stack, bytes & (2 * PAGE_BYTES - 1), (void *)sp))
+		return 0;
+	for (i = 0; i < RAW_STACK_BYTES / PAGE_BYTES - 1; i++) {
+		/* VERIFIER: clang knows that the sum fits, drops the check and adds by an OR. */
+		asm volatile("" : "+r"(bytes));
+		if (bytes >= depth || bytes > RAW_STACK_BYTES - PAGE_BYTES ||
+		    bpf_probe_read_user(raw->stack + bytes, PAGE_BYTES, (void *)(sp + bytes)))
+			break;
+		bytes += PAGE_BYTES;
+	}
+	return bytes < depth ? bytes : depth;
+}
+
+/*
+ * Send what the walk began with instead of a stack: user space unwinds it when it has what was
+ * missing.  Its id, or 0: it found no room in the ring.
+ */
+static __noinline __maybe_unused __u64 raw_stack_send(const struct moment *moment,
+						      const struct task_facts *facts,
+						      struct stack_room *room)
+{
+	__u32 bytes, place = bpf_get_smp_processor_id() * STACK_ROOMS + room->number;
+	struct raw_stack_body *raw = bpf_map_lookup_elem(&raw_rooms, &place);
+	__u64 flags;
+
+	bytes = stack_depth(&room->walk);
+	if (!raw || !bytes)
+		return 0;
+	body_begin(moment, &raw->header, BODY_RAW_STACK);
+	raw->id = hash_mix(hash_mix(room->walk.process, moment->time_ns), facts->tid) | 1;
+	raw->start_boottime_ns = facts->start_boottime_ns;
+	raw->tgid = facts->tgid;
+	raw->exec_id = facts->exec_id;
+	raw->start_stack = room->walk.start_stack;
+	raw->tls_base = room->walk.tls_base;
+	raw->missing_ip = room->missing_ip;
+	__builtin_memcpy(raw->regs, room->walk.regs, sizeof(raw->regs));
+	raw->in_syscall = room->walk.in_syscall;
+	bytes = stack_copy(raw, raw->regs[UNWIND_REG_SP], bytes);
+	raw->stack_bytes = bytes;
+	bytes &= 2 * RAW_STACK_BYTES - 1;
+	if (bytes > RAW_STACK_BYTES)
+		return 0;
+	/* A burst of them fills the ring before the next tick. */
+	flags = bpf_ringbuf_query(&bodies, BPF_RB_AVAIL_DATA) >
+				bpf_ringbuf_query(&bodies, BPF_RB_RING_SIZE) / 8 ?
+			BPF_RB_FORCE_WAKEUP :
+			BPF_RB_NO_WAKEUP;
+	if (bpf_ringbuf_output(&bodies, raw, __builtin_offsetof(struct raw_stack_body, stack) + bytes,
+			       flags))
+		return 0;
+	return raw->id;
+}
+
+/* A 32-bit task's stack is its instruction alone. */
+static __always_inline void compat_stack(struct walk *walk, struct stack_body *body)
+{
+	walk->cnt = 1;
+	walk->end = STACK_COMPAT;
+	walk->leaf_is_call = 0;
+	body->frames[0] = walk->regs[UNWIND_REG_IP];
+	walk->hash = hash_mix(walk->process, body->frames[0]);
+}
+
+/*
+ * Id of the user stack at room->walk.regs (in_syscall set too), its body sent if it is new.
+ * @number: of the room, in which nothing else is kept
+ */
+static __noinline __maybe_unused __u64 user_stack_id(const struct moment *moment,
+						     const struct task_facts *facts,
+						     struct stack_room *room, __u32 number)
+{
+	struct sampler_control *state = sampler_control();
 	struct stack_body *body = &room->body;
 	struct walk *walk = &room->walk;
+	__u64 id;
 
+	if (!state)
+		return 0;
 	walk->process = hash_mix(process_hash(facts), moment->generation);
 	walk->start_stack = facts->start_stack;
 	walk->tls_base = arch_tls_base(facts->task);
-	walk_user_stack(walk, body->frames, regs);
+	if (room->is_compat)
+		compat_stack(walk, body);
+	else
+		unwind_user_stack(room, number, facts, state);
+	if (walk->end == STACK_NOT_READY) {
+		id = raw_stack_send(moment, facts, room);
+		if (id)
+			return id;
+		stat_add(moment->epoch, STAT_RAW_REFUSED);
+	}
 	body->id = hash_mix(walk->hash, walk->end);
 	if (body->id == 0)
 		body->id = 1;
@@ -122,14 +226,14 @@ static __noinline __maybe_unused __u64 kernel_stack_id(const struct moment *mome
 					struct stack_room *room)
 {
 	struct stack_body *body = &room->body;
-	long bytes = bpf_get_stack(ctx, body->frames, sizeof(body->frames) - sizeof(__u64), 0);
+	long bytes = bpf_get_stack(ctx, body->frames, KERNEL_FRAMES_MAX * sizeof(__u64), 0);
 	__u64 hash = 2;
 	__u32 i;
 
 	if (bytes <= 0)
 		return 0;
 	body->frame_cnt = (__u32)bytes / sizeof(__u64);
-	for (i = 0; i < STACK_FRAMES_MAX; i++) {
+	for (i = 0; i < KERNEL_FRAMES_MAX; i++) {
 		if (i >= body->frame_cnt)
 			break;
 		hash = hash_mix(hash, body->frames[i]);
@@ -139,7 +243,7 @@ static __noinline __maybe_unused __u64 kernel_stack_id(const struct moment *mome
 	body->start_boottime_ns = 0;
 	body->tgid = 0;
 	body->exec_id = 0;
-	body->end = body->frame_cnt >= STACK_FRAMES_MAX ? STACK_DEPTH : STACK_KERNEL_END;
+	body->end = body->frame_cnt >= KERNEL_FRAMES_MAX ? STACK_DEPTH : STACK_KERNEL_END;
 	body->leaf_is_exact = 1;
 	stack_send(moment, body);
 	return body->id;

@@ -20,6 +20,7 @@ enum stat {
 	/* Not part of the sum: */
 	STAT_COUNTS_FULL,    /* counted, but by way of the ring */
 	STAT_BODY_RING_FULL, /* a stack's frames found no room; sent again at the next hit */
+	STAT_RAW_REFUSED,    /* a walk lacked tables, and the ring had no room for its raw stack */
 	STAT_FOLLOW_FULL,    /* children of a target that could not be followed: table full */
 	STAT_CNT,
 };

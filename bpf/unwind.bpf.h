@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The walk of a user stack, for every program that takes one.
+ * The walk of a user stack (unwind_walk.h) in the kernel, for every program that takes one: memory
+ * by bpf_probe_read_user(), rules by the maps of unwind.h.
  *
- * By frame pointers, but not blindly as bpf_get_stack() does it:
- * - A leaf whose prologue has not run yet, whose epilogue has, or that is a system call stub has
- *   no frame of its own: its caller is taken from the stack, so that it is not skipped.
- * - Code built without frame pointers uses the register for anything, and what lies there would
- *   be shown as callers.  So a return address must follow a call instruction; the code in front of
- *   it is read once per address and remembered in `return_sites`.
- * - The walk knows how it ended: at the stack's base, or why before it (enum stack_end).
+ * A frame whose address was seen lately costs one read of `unwind_cache`, one of its rule, and one
+ * bpf_probe_read_user() of 8 or 16 bytes; else its rule is searched for: mapping, page, row.  The
+ * searches have no branches (a product decides), so the verifier walks each once.
  *
- * A frame costs one bpf_probe_read_user() of 16 bytes and one array look-up.
+ * VERIFIER: frames and searches are global functions, verified once each and not once per frame.
+ * Those take only scalars before 5.13: they find their state in `stack_rooms` by its number.
  */
 #ifndef EBPFPROF_BPF_UNWIND_BPF_H
 #define EBPFPROF_BPF_UNWIND_BPF_H
@@ -19,188 +17,316 @@
 #include "bpf/sample.h"
 #include "bpf/shared.bpf.h"
 
-#define RETURN_SITES 16384 /* power of two */
+struct walk;
 
-/* main()'s frame lies this near to the initial stack pointer, start_thread()'s to the TLS. */
-#define BASE_BYTES_MAIN 768
-#define BASE_BYTES_THREAD 1024
-#define STACK_SWITCHES_MAX 8
-#define STACK_STEP_MAX (1u << 20) /* a frame larger than this is not believed */
+static __always_inline bool walk_read(struct walk *walk, __u64 address, void *to, __u32 size)
+{
+	return bpf_probe_read_user(to, size, (void *)address) == 0;
+}
+
+#include "bpf/unwind_walk.h"
+
+/* Room for one walk and for what is sent of it: too large for the stack. */
+struct stack_room {
+	struct walk walk;
+	struct unwind_mapping mapping; /* of the last search; end 0 = none */
+	__u32 first_mapping, mapping_cnt; /* of the process; 0 = not known */
+	__u32 list;	       /* serial number of its mappings */
+	__u32 number;	       /* of this room */
+	__u32 clock;
+	__u64 cache_seed;      /* see find_process() */
+	__u32 is_compat; /* 32-bit code */
+	__u64 missing_ip; /* where the walk lacked something */
+	struct kernel_regs kernel_regs; /* see user_regs_of_kernel_entry() */
+	struct stack_body body;
+};
+
+#ifndef STACK_ROOMS
+#define STACK_ROOMS 1 /* one for each kind of event that can interrupt another */
+#endif
+
+/* Per CPU and origin.  Within one origin nothing else runs in between (bpf_prog_active). */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, STACK_ROOMS);
+	__type(key, __u32);
+	__type(value, struct stack_room);
+} stack_rooms SEC(".maps");
 
 /*
- * Return addresses found to follow a call: mixed with the process's identity, direct-mapped, no
- * lock; a lost race or a collision only reads the code again.  Written and read: this walk.
+ * Where a raw stack is put together: [CPU x STACK_ROOMS + origin].  No per-CPU map, whose values end
+ * at 32 KiB.  [load] CPUs x STACK_ROOMS
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, RETURN_SITES);
+	__uint(max_entries, STACK_ROOMS);
 	__type(key, __u32);
-	__type(value, __u64);
-} return_sites SEC(".maps");
+	__type(value, struct raw_stack_body);
+} raw_rooms SEC(".maps");
 
-/*
- * State of a walk.  VERIFIER: it lives in map memory, not on the program's stack: values are not
- * followed through map memory, so all ends of the walk look alike and what comes behind them is
- * verified once instead of once per depth.
- */
-struct walk {
-	__u64 process; /* hash of the process's identity */
-	__u64 hash;    /* over the frames so far */
-	__u64 start_stack;
-	__u64 tls_base;
-	__u64 last_fp; /* address of the outermost frame record, 0 = none */
-	__u64 sp;
-	__u32 cnt;
-	__u16 end;
-	__u32 falls; /* steps to a lower frame pointer */
-	__u16 leaf_is_call; /* frame 0 lies behind a system call instruction */
-};
+const volatile __u32 unwind_mode = WALK_AUTO;
 
-static __always_inline __u64 hash_mix(__u64 hash, __u64 word)
+static __always_inline struct stack_room *stack_room(__u32 number)
 {
-	hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
-	return hash ^ (hash >> 32);
+	return bpf_map_lookup_elem(&stack_rooms, &number);
 }
 
-/* Interpreters made at run time push return addresses by hand: no call stands before those. */
-static __always_inline bool in_jit_code(__u64 address)
+static const struct unwind_rule *walk_rule(struct walk *walk, __u32 index)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct jit_range *range = bpf_map_lookup_elem(&jit_ranges, &tgid);
+	return bpf_map_lookup_elem(&unwind_rules, &index);
+}
 
-	return range && address >= range->start && address < range->end;
+/* 1 if @a <= @b, else 0, without a branch; both below 2^63. */
+static __always_inline __u64 is_at_most(__u64 a, __u64 b)
+{
+	return 1 - ((b - a) >> 63);
 }
 
 /*
- * Can @address be a return address in the process?  @is_outermost: the frame's saved frame pointer
- * is 0; then it may be one that no call pushed.
+ * The mapping that @ip lies in, into room->mapping; false: none.
  *
- * VERIFIER: global, so that it is verified once and not in each of 128 iterations (a tenth of the
- * instructions).  Global functions take scalars only before 5.13.
+ * VERIFIER: the last step of a search leaves `cnt` 1; the loop's bound is the map's size.
  */
-__noinline int is_return_address(__u64 process, __u64 address, __u32 is_outermost)
+static __always_inline bool find_mapping(struct stack_room *room, __u64 ip)
 {
-	__u64 tag = hash_mix(process, address);
-	__u32 slot = (__u32)tag & (RETURN_SITES - 1);
-	__u64 *site = bpf_map_lookup_elem(&return_sites, &slot);
+	__u32 first = room->first_mapping, cnt = room->mapping_cnt;
+	struct unwind_mapping *mapping;
+	int i;
+
+	if (ip >= room->mapping.start && ip < room->mapping.end)
+		return true;
+	if (!cnt)
+		return false;
+	for (i = 0; i < 17; i++) { /* UNWIND_MAPPINGS_MAX = 2^17 */
+		__u32 half = cnt >> 1, middle = first + half;
+
+		if (cnt <= 1)
+			break;
+		mapping = bpf_map_lookup_elem(&unwind_mappings, &middle);
+		if (!mapping)
+			return false;
+		first += half * (__u32)is_at_most(mapping->start, ip);
+		cnt -= half;
+	}
+	mapping = bpf_map_lookup_elem(&unwind_mappings, &first);
+	if (!mapping || ip < mapping->start || ip >= mapping->end)
+		return false;
+	room->mapping = *mapping;
+	/* Last: the list may be given up at this time (unwind.h). */
+	if (*(volatile __u32 *)&mapping->list == room->list)
+		return true;
+	room->mapping.start = room->mapping.end = 0;
+	return false;
+}
+
+/* Index of the rule at ELF virtual address @address; -1: none tells of it. */
+static __always_inline int find_row(const struct unwind_file *file, __u64 address)
+{
+	__u64 number = (address >> UNWIND_PAGE_BITS) - file->first_page;
+	__u32 first, cnt, key, low = (__u16)address, zero = 0;
+	struct unwind_block *block;
+	struct unwind_page *page;
+	void *rows;
+	int i;
+
+	if (number >= file->page_cnt)
+		return -1;
+	key = file->pages + (__u32)number;
+	page = bpf_map_lookup_elem(&unwind_pages, &key);
+	if (!page || !page->row_cnt)
+		return -1;
+	key = page->block;
+	first = page->first_row;
+	cnt = page->row_cnt;
+	rows = bpf_map_lookup_elem(&unwind_blocks, &key);
+	block = rows ? bpf_map_lookup_elem(rows, &zero) : NULL;
+	if (!block)
+		return -1;
+	for (i = 0; i < 17; i++) { /* UNWIND_BLOCK_ROWS = 2^16, and 1 */
+		__u32 half = cnt >> 1;
+
+		first += half * (__u32)is_at_most(
+				block->rows[(first + half) & (UNWIND_BLOCK_ROWS - 1)].pc, low);
+		cnt -= half;
+	}
+	return block->rows[first & (UNWIND_BLOCK_ROWS - 1)].rule;
+}
+
+/* Does a call stand before @ip?  -1: its code cannot be read. */
+static __always_inline int follows_call(__u64 ip)
+{
 	__u8 code[8];
 
-	if (!site)
-		return 0;
-	if (*site == tag)
-		return 1;
-	if (address < 4096 || address > USER_ADDRESS_MAX)
-		return 0;
-	if (bpf_probe_read_user(code, sizeof(code), (void *)(address - sizeof(code))))
-		return 0;
-	if (!call_site_ends(code) && !in_jit_code(address))
-		return is_outermost && call_site_is_thread_start(code);
-	*site = tag;
-	return 1;
+	if (ip < 4096 || ip > USER_ADDRESS_MAX ||
+	    bpf_probe_read_user(code, sizeof(code), (void *)(ip - sizeof(code))))
+		return -1;
+	return call_site_ends(code);
 }
 
-static __always_inline void walk_add(struct walk *walk, __u64 *frames, __u64 address)
-{
-	__u32 at = walk->cnt;
+#define FOUND_IS_UNSURE 0x10000
 
-	if (at >= STACK_FRAMES_MAX)
-		return;
-	frames[at] = address;
-	walk->hash = hash_mix(walk->hash, address);
-	walk->cnt = at + 1;
-}
-
-/* The caller of a leaf that has no frame of its own at this instruction. */
-static __always_inline void walk_leaf(struct walk *walk, __u64 *frames,
-				      const struct user_regs *regs)
+static __always_inline bool starts_context(__u64 ip)
 {
-	__u64 address;
 	__u8 code[8];
-	int offset;
 
-	if (bpf_probe_read_user(code, sizeof(code), (void *)(regs->ip - 2)))
-		return;
-	offset = call_site_leaf_offset(code, regs->in_syscall);
-	walk->leaf_is_call = regs->in_syscall && call_site_is_syscall(code);
-	if (offset < 0)
-		return;
-	if (bpf_probe_read_user(&address, sizeof(address), (void *)(regs->sp + offset)))
-		return;
-	if (is_return_address(walk->process, address, 0))
-		walk_add(walk, frames, address);
+	return bpf_probe_read_user(code, sizeof(code), (void *)ip) == 0 &&
+	       call_site_is_context_start(code);
 }
 
-/* Is @fp in the last frame of the main thread's or of a thread's stack? */
-static __always_inline bool at_stack_base(const struct walk *walk, __u64 fp)
+static __always_inline int search_rule(struct stack_room *room, __u64 ip, __u32 is_exact)
 {
-	return walk->start_stack - fp < BASE_BYTES_MAIN || walk->tls_base - fp < BASE_BYTES_THREAD;
+	__u32 key, by_call = 1, unsure = 0, is_mapped;
+	struct unwind_file *file;
+	int rule, call;
+
+	is_mapped = find_mapping(room, ip - !is_exact);
+	if (!is_exact && !(is_mapped && room->mapping.file == UNWIND_FILE_NONE)) {
+		call = follows_call(ip);
+		if (call < 0 && !is_mapped)
+			return -STACK_BROKEN;
+		/*
+		 * Code of a file that cannot be read: the page is not resident, as most are not in
+		 * a child of a fork.  It is where code is; that must do, and is not remembered.
+		 */
+		by_call = call != 0;
+		if (call < 0)
+			unsure = FOUND_IS_UNSURE;
+		if (!by_call && room->walk.mode != WALK_BY_FP && starts_context(ip))
+			return UNWIND_RULE_BOTTOM;
+	}
+	if (room->walk.mode == WALK_BY_FP && !is_mapped)
+		return by_call ? WALK_FOLLOWS_CALL : 0;
+	if (!is_mapped) /* new since, if it looks like code that calls */
+		return is_exact || by_call ? -STACK_NOT_READY : -STACK_BROKEN;
+	if (room->mapping.file == UNWIND_FILE_NONE)
+		return UNWIND_RULE_JIT | WALK_FOLLOWS_CALL;
+	key = room->mapping.file;
+	file = bpf_map_lookup_elem(&unwind_files, &key);
+	if (!file)
+		return -STACK_NOT_READY;
+	rule = UNWIND_RULE_NO_INFO;
+	if (room->walk.mode != WALK_BY_FP) {
+		if (file->state == UNWIND_FILE_ABSENT)
+			return -STACK_NOT_READY;
+		if (file->state == UNWIND_FILE_FULL)
+			return -STACK_FULL;
+		if (file->used != room->clock)
+			file->used = room->clock;
+		if (file->state == UNWIND_FILE_READY)
+			rule = find_row(file, ip - !is_exact - room->mapping.bias);
+		if (rule < 0)
+			rule = UNWIND_RULE_NO_INFO;
+	}
+	return (rule & WALK_RULE_MASK) | (by_call ? WALK_FOLLOWS_CALL : 0) | unsure;
 }
 
-/* One caller; false when the walk has ended and walk->end says how. */
-static __always_inline bool walk_step(struct walk *walk, __u64 *frames, __u64 *fp)
+/* What the cache knows an address by. */
+static __always_inline __u64 cache_tag(const struct stack_room *room, __u64 ip, __u32 is_exact)
 {
-	struct frame_record record;
+	return hash_mix(room->cache_seed + is_exact, ip);
+}
 
-	if (*fp == 0 || (*fp & 7) || *fp > USER_ADDRESS_MAX)
-		return false;
-	if (bpf_probe_read_user(&record, sizeof(record), (void *)*fp)) {
-		/* Near the frame below it, it is stack that was paged out; elsewhere a number. */
-		if (*fp - (walk->last_fp ? walk->last_fp : walk->sp) < STACK_STEP_MAX)
-			walk->end = STACK_UNREADABLE;
-		return false;
+__noinline int unwind_search(__u32 number, __u64 ip, __u32 is_exact)
+{
+	struct stack_room *room = stack_room(number);
+	__u64 tag, *entry;
+	__u32 slot;
+	int found;
+
+	if (!room)
+		return -STACK_NOT_READY;
+	found = search_rule(room, ip, is_exact);
+	if (found < 0) {
+		room->missing_ip = ip;
+		return found;
 	}
-	if (!is_return_address(walk->process, record.return_address, record.fp == 0))
-		return false;
-	if (walk->cnt >= STACK_FRAMES_MAX) {
-		walk->end = STACK_DEPTH;
-		return false;
+	if (found & FOUND_IS_UNSURE)
+		return found & 0xffff;
+	tag = cache_tag(room, ip, is_exact);
+	slot = (__u16)tag;
+	entry = bpf_map_lookup_elem(&unwind_cache, &slot);
+	if (entry)
+		*entry = (tag & ~0xffffull) | (__u16)found;
+	return found;
+}
+
+static __always_inline int walk_find(struct walk *walk, __u64 ip, __u32 is_exact)
+{
+	struct stack_room *room = (void *)walk; /* its first member */
+	__u64 tag = cache_tag(room, ip, is_exact), *entry;
+	__u32 slot = (__u16)tag;
+
+	entry = bpf_map_lookup_elem(&unwind_cache, &slot);
+	if (entry) {
+		__u64 known = *(volatile __u64 *)entry;
+
+		if (((known ^ tag) >> 16) == 0)
+			return (__u16)known;
 	}
-	walk_add(walk, frames, record.return_address);
-	/* Stacks grow down: a frame pointer falls where the stack is switched, and in a circle. */
-	if (record.fp <= *fp && record.fp && ++walk->falls > STACK_SWITCHES_MAX)
-		return false;
-	walk->last_fp = *fp;
-	*fp = record.fp;
-	return true;
+	return unwind_search(room->number, ip, is_exact);
+}
+
+/* One frame of the walk in room @number; 0: it has ended. */
+__noinline int unwind_frame(__u32 number)
+{
+	struct stack_room *room = stack_room(number);
+
+	return room && walk_frame(&room->walk, room->body.frames);
+}
+
+/* Whose mappings the walk goes by. */
+static __always_inline void find_process(struct stack_room *room, const struct task_facts *facts)
+{
+	struct unwind_process *process = bpf_map_lookup_elem(&unwind_processes, &facts->tgid);
+
+	room->mapping_cnt = 0;
+	room->mapping.start = room->mapping.end = 0;
+	if (!process)
+		return;
+	room->first_mapping = process->first_mapping;
+	room->mapping_cnt = process->mapping_cnt;
+	room->list = process->list;
+	/* Last, as the entry may be given to another process meanwhile. */
+	if (*(volatile __u64 *)&process->start_boottime_ns != facts->start_boottime_ns ||
+	    *(volatile __u32 *)&process->exec_id != facts->exec_id)
+		room->mapping_cnt = 0;
+}
+
+/*
+ * What the cache's entries hold for: one list of mappings, which the children of a fork share; in a
+ * process without, itself.  Rules may be given to others in time; and so that files that are in
+ * use are looked at (struct unwind_file.used), all is looked up anew every eighth clock.
+ */
+static __always_inline __u64 cache_seed(const struct stack_room *room,
+					const struct sampler_control *state)
+{
+	__u64 owner = room->mapping_cnt ? room->list : room->walk.process;
+
+	return hash_mix(hash_mix(owner, state->rule_generation), room->clock >> 3) << 1;
 }
 
 /**
- * walk_user_stack - callers of the code at @regs, leaf first
- * @frames: room for STACK_FRAMES_MAX + 1
- * @walk: process, start_stack and tls_base set; cnt, hash and end are the answer
+ * unwind_user_stack - callers of the code at room->walk.regs, leaf first, into room->body.frames
+ * @room: walk.process, start_stack, tls_base, regs, in_syscall set
+ * walk.cnt, hash and end are the answer.
  */
-static __always_inline void walk_user_stack(struct walk *walk, __u64 *frames,
-					    const struct user_regs *regs)
+static __always_inline void unwind_user_stack(struct stack_room *room, __u32 number,
+					      const struct task_facts *facts,
+					      const struct sampler_control *state)
 {
-	__u64 fp = regs->fp;
 	int i;
 
-	walk->cnt = 0;
-	walk->hash = walk->process;
-	walk->last_fp = 0;
-	walk->sp = regs->sp;
-	walk->leaf_is_call = 0;
-	walk->falls = 0;
-	walk_add(walk, frames, regs->ip);
-	if (regs->is_compat) {
-		walk->end = STACK_COMPAT;
-		return;
-	}
-	walk_leaf(walk, frames, regs);
-	walk->end = STACK_BROKEN;
+	room->number = number;
+	room->clock = state->unwind_clock;
+	room->missing_ip = 0;
+	room->walk.mode = (__u8)unwind_mode;
+	find_process(room, facts);
+	room->cache_seed = cache_seed(room, state);
+	walk_begin(&room->walk);
 	for (i = 0; i <= STACK_FRAMES_MAX; i++) {
-		if (!walk_step(walk, frames, &fp))
+		if (!unwind_frame(number))
 			break;
 	}
-	if (walk->end == STACK_DEPTH)
-		return;
-	/*
-	 * What lies in the register below the base frame is libc's business, so the walk may end
-	 * there by any of the failures above.  A 0 is the ABI's mark, but in the leaf's register it
-	 * is as likely a number: only a frame's saved 0 counts.
-	 */
-	if (walk->last_fp && (fp == 0 || at_stack_base(walk, walk->last_fp)))
-		walk->end = STACK_COMPLETE;
 }
 
 #endif

@@ -71,6 +71,9 @@ void binary_adopt_file(struct binary *binary, struct binary_file *file);
 /** binary_is_same_file - by stat(2), or by build-id and segments */
 bool binary_is_same_file(const struct binary_file *a, const struct binary_file *b);
 
+/** binary_ensure_open - its file has a descriptor; -ENOEXEC it has none that we read; -errno */
+int binary_ensure_open(struct binary *binary);
+
 /** binary_keep_symbols - take over @symtab, at the cost of the least recently used ones */
 void binary_keep_symbols(struct binary *binary, struct symtab *symtab);
 

@@ -196,6 +196,9 @@ static int read_program_headers(struct elf_file *elf, struct errmsg *err)
 		} else if (header.p_type == PT_DYNAMIC && elf_clip(elf, header.p_offset, &bytes)) {
 			elf->dynamic_offset = header.p_offset;
 			elf->dynamic_bytes = bytes;
+		} else if (header.p_type == PT_GNU_EH_FRAME) {
+			elf->frame_header = header.p_vaddr;
+			elf->frame_header_bytes = header.p_filesz;
 		} else if (header.p_type == PT_INTERP) {
 			elf->has_interpreter = true;
 		} else if (header.p_type == PT_NOTE && !elf->build_id.len &&
@@ -370,6 +373,13 @@ bool elf_file_starts(const struct elf_file *elf)
 			return false;
 	}
 	return true;
+}
+
+bool elf_file_frame_header(const struct elf_file *elf, uint64_t *ret_address, uint64_t *ret_bytes)
+{
+	*ret_address = elf->frame_header;
+	*ret_bytes = elf->frame_header_bytes;
+	return elf->frame_header_bytes;
 }
 
 bool elf_file_is_fixed(const struct elf_file *elf)

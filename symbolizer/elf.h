@@ -64,6 +64,10 @@ uint64_t elf_file_entry(const struct elf_file *elf);
  * in other libraries too; it means nothing there.
  */
 bool elf_file_starts(const struct elf_file *elf);
+
+/** elf_file_frame_header - where PT_GNU_EH_FRAME (.eh_frame_hdr) says it is; false: there is none */
+bool elf_file_frame_header(const struct elf_file *elf, uint64_t *ret_address, uint64_t *ret_bytes);
+
 bool elf_file_is_fixed(const struct elf_file *elf); /* ET_EXEC */
 const struct elf_build_id *elf_file_build_id(const struct elf_file *elf);
 size_t elf_file_segments(const struct elf_file *elf, const struct elf_segment **ret);

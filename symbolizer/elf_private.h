@@ -19,6 +19,7 @@ struct elf_file {
 	struct elf_segment segments[ELF_SEGMENTS_MAX];
 	size_t segment_cnt;
 	uint64_t dynamic_offset, dynamic_bytes; /* PT_DYNAMIC; 0 = none */
+	uint64_t frame_header, frame_header_bytes; /* PT_GNU_EH_FRAME: address; 0 bytes = none */
 	bool has_interpreter;			/* PT_INTERP */
 	struct elf_build_id build_id;
 	size_t note_cnt; /* looked at for it */

@@ -37,6 +37,7 @@ enum frame_cfa {
 	FRAME_BOTTOM,
 	FRAME_EXPRESSION,
 	FRAME_CORRUPT,
+	FRAME_SP_RETURN = 13,
 };
 
 enum frame_saved {
@@ -84,6 +85,7 @@ struct frame_builder;
 
 int frame_builder_new(struct frame_builder **ret);
 void frame_builder_free(struct frame_builder *builder);
+void frame_builder_freep(struct frame_builder **builder);
 
 /**
  * frame_builder_begin - a function [@start, @end) follows, its rows by frame_builder_row()
@@ -98,6 +100,18 @@ int frame_builder_begin(struct frame_builder *builder, uint64_t start, uint64_t 
 /** frame_builder_row - @rule holds from @address on; ascending; a row equal to the last is merged */
 int frame_builder_row(struct frame_builder *builder, uint64_t address,
 		      const struct frame_rule *rule);
+
+/** frame_builder_window - of the functions that follow, only what is in [@start, @end) counts */
+void frame_builder_window(struct frame_builder *builder, uint64_t start, uint64_t end);
+
+struct frame_builder_counts {
+	uint64_t rows_met;	/* calls of frame_builder_row() */
+	uint32_t overlapping;	/* functions of which nothing was free */
+	uint32_t rule_overflow; /* rows whose rule found no room */
+	uint32_t rows, rules, pages;
+};
+
+void frame_builder_counts(const struct frame_builder *builder, struct frame_builder_counts *ret);
 
 /**
  * frame_builder_finish - the table, as one run of bytes

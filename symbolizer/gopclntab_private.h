@@ -2,7 +2,8 @@
 /*
  * What the parts of the reader of Go's tables share: gopclntab.c (look-ups), gopclntab_locate.c
  * (where the table and its module are), gopclntab_read.c (bytes, strings and pc-values of the
- * file).  Nobody else includes this, tests aside.
+ * file), and frame_go.c, which reads the same tables for their frames.  Nobody else includes this,
+ * tests aside.
  */
 #ifndef EBPFPROF_SYMBOLIZER_GOPCLNTAB_PRIVATE_H
 #define EBPFPROF_SYMBOLIZER_GOPCLNTAB_PRIVATE_H

@@ -130,12 +130,6 @@ void process_table_free(struct process_table *table)
 	free(table);
 }
 
-void process_table_watch_jit(struct process_table *table, jit_mapped_fn mapped, void *context)
-{
-	table->jit_mapped = mapped;
-	table->jit_context = context;
-}
-
 /* ---- mappings ---- */
 
 /* The files that name JIT code are opened as soon as something tells of them. */
@@ -176,8 +170,6 @@ static int add_mapping(struct process_table *table, struct process *process,
 	if (r < 0)
 		return r;
 	notice_jit(table, process, request, mapping.kind, MAX(born_ns, process->read_ns));
-	if (mapping.kind == MAPPING_JIT && table->jit_mapped)
-		table->jit_mapped(table->jit_context, process->tgid, mapping.start, mapping.end);
 	return mappings_add(&process->mappings, &mapping, ret_replaced);
 }
 

@@ -55,12 +55,6 @@ int process_table_scan(struct process_table *table, struct errmsg *err);
 /** process_table_scan_one - for one process; -ESRCH it has ended; -EACCES it is not ours to read */
 int process_table_scan_one(struct process_table *table, pid_t tgid, uint64_t now_ns);
 
-/* Called with each living mapping of code made at run time, as it becomes known. */
-typedef void (*jit_mapped_fn)(void *context, pid_t tgid, uint64_t start, uint64_t end);
-
-/** process_table_watch_jit - before the scan; one watcher */
-void process_table_watch_jit(struct process_table *table, jit_mapped_fn mapped, void *context);
-
 /*
  * Records, in order of time. -ENOMEM, -ENOSPC. A new thread (not process) is no fork. The exit is
  * the last thread's; when it was only the leader's, what still runs is found again.
@@ -130,6 +124,10 @@ enum jit_source {
 
 /** process_jit_source - what has given names of JIT code so far */
 enum jit_source process_jit_source(const struct process *process);
+
+/** process_table_visit - call @visit for each living process, until it answers non-zero: returned */
+int process_table_visit(const struct process_table *table,
+			int (*visit)(void *context, pid_t tgid), void *context);
 
 size_t process_table_cnt(const struct process_table *table);
 /* lines of perf-maps and records of jitdumps */

@@ -96,3 +96,18 @@ size_t process_table_bytes(const struct process_table *table)
 			 process_jit_bytes(process->jit);
 	return bytes;
 }
+
+int process_table_visit(const struct process_table *table,
+			int (*visit)(void *context, pid_t tgid), void *context)
+{
+	const struct process *process;
+	int r = 0;
+
+	TAILQ_FOREACH(process, &table->all, all) {
+		if (process->end_ns == ALIVE)
+			r = visit(context, process->tgid);
+		if (r)
+			break;
+	}
+	return r;
+}

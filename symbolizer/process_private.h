@@ -40,8 +40,6 @@ struct process_table {
 	struct strbuf text;
 	size_t image_cnt;
 	struct process_jit_host jit_host;
-	jit_mapped_fn jit_mapped; /* NULL = nobody watches */
-	void *jit_context;
 };
 
 /** process_find_newest - the image that has @tgid now or had it last; NULL: none */

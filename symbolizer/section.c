@@ -212,6 +212,32 @@ int section_open_debug(struct elf_file *elf, const char *name, struct section *r
 	return section_open(elf, old, ret);
 }
 
+int section_open_address(struct elf_file *elf, uint64_t address, uint64_t bytes_max,
+			 struct section *ret)
+{
+	struct section section = { .elf = elf, .address = address };
+	uint64_t bytes;
+	size_t i;
+
+	*ret = (struct section){};
+	for (i = 0; i < elf->segment_cnt; i++) {
+		const struct elf_segment *segment = &elf->segments[i];
+
+		if (address < segment->vaddr || address - segment->vaddr >= segment->filesz)
+			continue;
+		section.offset = segment->offset + (address - segment->vaddr);
+		bytes = MIN(segment->filesz - (address - segment->vaddr), bytes_max);
+		elf_clip(elf, section.offset, &bytes);
+		if (!bytes)
+			return -ENOENT;
+		section.size = section.packed_size = bytes;
+		section.bytes = elf->image ? elf->image + section.offset : NULL;
+		*ret = section;
+		return 0;
+	}
+	return -ENOENT;
+}
+
 void section_of_memory(const void *bytes, size_t size, struct section *ret)
 {
 	*ret = (struct section){ .packed_size = size,

@@ -56,6 +56,14 @@ int section_open(struct elf_file *elf, const char *name, struct section *ret);
 /** section_open_debug - DWARF's section @name (".debug_line"), else its .zdebug_ form */
 int section_open_debug(struct elf_file *elf, const char *name, struct section *ret);
 
+/**
+ * section_open_address - what a segment has in the file at ELF virtual address @address, as if it
+ * were a section of at most @bytes_max bytes
+ * For files without section headers.  Errors: -ENOENT nothing is there.
+ */
+int section_open_address(struct elf_file *elf, uint64_t address, uint64_t bytes_max,
+			 struct section *ret);
+
 /** section_of_memory - a section over bytes of the caller's, e.g. in tests */
 void section_of_memory(const void *bytes, size_t size, struct section *ret);
 

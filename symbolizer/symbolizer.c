@@ -150,13 +150,6 @@ void symbolizer_free(struct symbolizer *symbolizer)
 	free(symbolizer);
 }
 
-void symbolizer_watch_jit(struct symbolizer *symbolizer,
-			  void (*mapped)(void *context, pid_t tgid, uint64_t start, uint64_t end),
-			  void *context)
-{
-	process_table_watch_jit(symbolizer->processes, mapped, context);
-}
-
 int symbolizer_scan(struct symbolizer *symbolizer, struct errmsg *err)
 {
 	return process_table_scan(symbolizer->processes, err);
@@ -271,4 +264,15 @@ void symbolizer_stats(const struct symbolizer *symbolizer, struct symbolizer_sta
 			 kernel_names_bytes(&symbolizer->kernel),
 		.perfmap_skipped = process_table_perfmap_skipped(symbolizer->processes),
 	};
+}
+
+bool symbolizer_knows_binary(const struct symbolizer *symbolizer, uint64_t binary_id)
+{
+	return binary_of_id(symbolizer->binaries, binary_id) != NULL;
+}
+
+int symbolizer_visit_processes(const struct symbolizer *symbolizer,
+			       int (*visit)(void *context, pid_t tgid), void *context)
+{
+	return process_table_visit(symbolizer->processes, visit, context);
 }

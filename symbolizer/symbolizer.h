@@ -48,9 +48,6 @@ int symbolizer_new(const struct symbolizer_config *config, struct symbolizer **r
 void symbolizer_free(struct symbolizer *symbolizer);
 
 /* The host's processes: see process.h for what each means. */
-void symbolizer_watch_jit(struct symbolizer *symbolizer,
-			  void (*mapped)(void *context, pid_t tgid, uint64_t start, uint64_t end),
-			  void *context);
 int symbolizer_scan(struct symbolizer *symbolizer, struct errmsg *err);
 int symbolizer_scan_one(struct symbolizer *symbolizer, pid_t tgid, uint64_t now_ns);
 int symbolizer_on_fork(struct symbolizer *symbolizer, pid_t tgid, pid_t parent_tgid,
@@ -118,6 +115,13 @@ const struct location *symbolizer_note(struct symbolizer *symbolizer, const char
 
 /** symbolizer_kernel_hidden - kernel addresses read 0 for us (kptr_restrict, CAP_SYSLOG) */
 bool symbolizer_kernel_hidden(const struct symbolizer *symbolizer);
+
+/** symbolizer_visit_processes - process_table_visit() */
+int symbolizer_visit_processes(const struct symbolizer *symbolizer,
+			       int (*visit)(void *context, pid_t tgid), void *context);
+
+/** symbolizer_knows_binary - the binary whose binary_id() is @binary_id is not forgotten yet */
+bool symbolizer_knows_binary(const struct symbolizer *symbolizer, uint64_t binary_id);
 
 /**
  * symbolizer_trim - end of a window: forget what no window needs any more

@@ -41,7 +41,7 @@ cmd_USES := $(MODULES)
 
 # Words FILE:FOLDER, one for each folder of ours that a test's file includes.
 TEST_INCLUDES := $(shell sed -n 's,^[^ ] *include "\(.*\)/[^/]*"$$,\1,; T; F; p' \
-	$(UNIT_SOURCES) $(FUZZ_SOURCES) /dev/null | paste -d: - -)
+	$(UNIT_SOURCES) $(FUZZ_SOURCES) $(wildcard tests/bench/*.c) /dev/null | paste -d: - -)
 # $(call modules_of,SOURCE)
 modules_of = $(sort $(foreach m,$(MODULES),\
 	$(if $(filter $1:$($m_DIR),$(TEST_INCLUDES)),$($m_USES))))
@@ -134,9 +134,15 @@ build/bench/%.bpf.o: tests/bench/%.bpf.c build/values/bpf tests/tests.mk | build
 	$(say) CLANG $@
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
 
-$(BENCH_PROGRAMS): build/bench/%: build/obj/tests/bench/%.o build/values/obj-link | build/bench/
-	$(say) LINK $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS)
+# $(call bench_program,NAME)
+define bench_program
+build/bench/$1: build/obj/tests/bench/$1.o \
+		$(call archives,$(call modules_of,tests/bench/$1.c),obj) build/values/obj-link \
+		tests/tests.mk | build/bench/
+	$$(say) LINK $$@
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$(filter %.o %.a,$$^) $$(LIBS)
+endef
+$(foreach p,$(BENCH_PROGRAMS:build/bench/%=%),$(eval $(call bench_program,$p)))
 
 bench-programs: $(BENCH_PROGRAMS) $(BENCH_BPF:tests/bench/%.c=build/bench/%.o)
 

@@ -50,8 +50,13 @@ static const char *source_of(const struct binary_use *use)
 
 static void print_use(FILE *out, const struct binary_use *use, uint64_t samples)
 {
-	fprintf(out, "%5.1f %%  %-24s %5.1f %% named: %s", percent(use->samples, samples),
-		name_of(use), percent(use->named, use->frames), source_of(use));
+	char complete[24] = ""; /* of the kernel's and of notes there are no user stacks */
+
+	if (use->stacks)
+		snprintf(complete, sizeof(complete), "%5.1f %% complete,",
+			 percent(use->complete, use->stacks));
+	fprintf(out, "%5.1f %%  %-24s %-17s %5.1f %% named: %s", percent(use->samples, samples),
+		name_of(use), complete, percent(use->named, use->frames), source_of(use));
 	if (use->source.is_poor && (double)use->samples >= ADVICE_SAMPLES * (double)samples)
 		print_advice(out, use);
 	fputc('\n', out);

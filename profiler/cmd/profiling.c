@@ -7,12 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "profiler/base/cleanup.h"
 #include "profiler/base/clock.h"
 #include "profiler/base/err.h"
 #include "profiler/cmd/command.h"
 #include "profiler/cmd/host_check.h"
 #include "profiler/cmd/target_opts.h"
 
+#define UNWIND_BYTES_MIN (16u << 20)
 #define FIELD(name) offsetof(struct profiling, name)
 
 static int opt_pids(void *config, const char *value, struct errmsg *err)
@@ -55,6 +57,11 @@ const struct opt profiling_opts[] = {
 	{ OPT_SET, 0, "idle", NULL, "count the idle task too", FIELD(with_idle) },
 	{ OPT_SET, 0, "no-follow", NULL, "not the children of -p and of the command",
 	  FIELD(no_follow) },
+	{ OPT_TEXT, 0, "unwind", "HOW",
+	  "auto (the default): by unwind tables, by frame\npointer where there are none; fp or table: by\none of them alone",
+	  FIELD(unwind) },
+	{ OPT_BYTES, 0, "unwind-memory", "BYTES", "kernel memory for unwind tables (64M)",
+	  FIELD(unwind_bytes) },
 	NAMING_OPTS(FIELD(naming)),
 	{ OPT_SET, 0, "jvm-perfmap", NULL,
 	  "ask the JVMs among the targets (HotSpot 17 and\nnewer) to write their perf-map, as jcmd does",
@@ -81,7 +88,7 @@ const struct opt profiling_opts[] = {
 void profiling_init(struct profiling *profiling)
 {
 	*profiling = (struct profiling){
-		.freq_hz = 99, .flush_ns = 10 * NS_PER_SEC, .event = "cpu"
+		.freq_hz = 99, .flush_ns = 10 * NS_PER_SEC, .event = "cpu", .unwind = "auto"
 	};
 }
 
@@ -95,6 +102,23 @@ static bool is_power_of_two(size_t n)
 	return n && !(n & (n - 1));
 }
 
+static const char *const unwind_names[] = {
+	[SAMPLER_UNWIND_AUTO] = "auto",
+	[SAMPLER_UNWIND_FP] = "fp",
+	[SAMPLER_UNWIND_TABLE] = "table",
+};
+
+/* enum sampler_unwind, or -EINVAL */
+static int find_unwind(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(unwind_names); i++)
+		if (strcmp(name, unwind_names[i]) == 0)
+			return (int)i;
+	return -EINVAL;
+}
+
 static int check_options(const struct profiling *profiling, const struct opt_rest *rest,
 			 struct errmsg *err)
 {
@@ -104,6 +128,12 @@ static int check_options(const struct profiling *profiling, const struct opt_res
 	if (strcmp(profiling->event, "cpu") != 0 && strcmp(profiling->event, "cycles") != 0)
 		return err_say(err, -EINVAL, "--event '%s': not one of cpu, cycles",
 			       profiling->event);
+	if (find_unwind(profiling->unwind) < 0)
+		return err_say(err, -EINVAL, "--unwind '%s': not one of auto, fp, table",
+			       profiling->unwind);
+	if (profiling->unwind_bytes && profiling->unwind_bytes < UNWIND_BYTES_MIN)
+		return err_say(err, -EINVAL, "--unwind-memory: less than 16M has no room for "
+					     "tables beside what they are found by");
 	if (profiling->ring_bytes &&
 	    (!is_power_of_two(profiling->ring_bytes) || profiling->ring_bytes < 4096 ||
 	     profiling->ring_bytes > 1u << 30))
@@ -126,6 +156,7 @@ static void fill_config(struct profiling *profiling, const struct opt_rest *rest
 		.sampler = {
 			.event = strcmp(profiling->event, "cycles") == 0 ? SAMPLER_CYCLES :
 									   SAMPLER_CPU_CLOCK,
+			.unwind = (enum sampler_unwind)find_unwind(profiling->unwind),
 			.freq_hz = profiling->freq_hz,
 			.flush_ns = profiling->flush_ns,
 			.with_user = !profiling->kernel_only,
@@ -140,6 +171,7 @@ static void fill_config(struct profiling *profiling, const struct opt_rest *rest
 		.duration_ns = profiling->duration_ns,
 		.profile_bytes_max = profiling->profile_bytes,
 		.sideband_ring_bytes = profiling->sideband_bytes,
+		.unwind_bytes_max = profiling->unwind_bytes,
 	};
 	naming_config(&profiling->naming, &config->symbolizer);
 	config->symbolizer.jvm_perfmap = profiling->jvm_perfmap;

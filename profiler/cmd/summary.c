@@ -93,6 +93,27 @@ static void print_cost(const struct session_result *result)
 	fputc('\n', stderr);
 }
 
+/* What the walks go by, and what it takes. */
+static void print_unwinding(const struct session_result *result)
+{
+	const struct unwinding_stats *stats = &result->unwinding;
+
+	fprintf(stderr,
+		"  unwinding  %u tables, %" PRIu64 " rows in %.1f of %.0f MiB for %u processes; %" PRIu64
+		" stacks unwound here\n",
+		stats->files, stats->rows, (double)stats->kernel_bytes / (1 << 20),
+		(double)stats->kernel_bytes_max / (1 << 20), stats->processes, stats->raw);
+	if (stats->hooks_error)
+		fprintf(stderr, "  NOTE       new processes are learnt late: %s\n", stats->hooks_error);
+	print_loss("unwind tables found no room", stats->refused, "raise --unwind-memory");
+	print_loss("stacks could not wait for their tables", stats->raw_dropped,
+		   "they have no frames; they came too fast");
+	print_loss("processes have no place in the unwind maps", stats->processes_refused,
+		   "profile fewer by -p or --cgroup");
+	print_loss("stacks ended at their leaf: no room for their copy", result->total.totals.raw_refused,
+		   "raise --ring-size");
+}
+
 /* How many kinds of targets were given: they are AND-ed. */
 static int target_kinds(const struct targets *targets)
 {
@@ -156,5 +177,7 @@ void profiling_summary(const struct profiling *profiling, const struct session_r
 		fprintf(stderr, "  NOTE       kernel functions have no names: kptr_restrict hides "
 				"them; run as root or\n             sysctl kernel.kptr_restrict=1 "
 				"and CAP_SYSLOG\n");
+	if (report->quality.user)
+		print_unwinding(result);
 	print_cost(result);
 }

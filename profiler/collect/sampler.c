@@ -35,7 +35,7 @@
 #include "sampler.skel.h"
 
 #define DRAIN_BATCH 512u
-#define RING_BYTES_MIN (512u << 10)
+#define RING_BYTES_MIN (4u << 20) /* room for raw stacks, which fill it up to its half */
 #define RING_BYTES_PER_CPU (64u << 10) /* at 99 Hz: 10 new stacks of 80 frames each 100 ms */
 #define COUNTS_MIN 4096u
 #define COUNTS_MAX 65536u
@@ -52,7 +52,6 @@ struct sampler {
 	int stats_fd;		     /* BPF_ENABLE_STATS as long as it is open */
 	uint64_t period;
 	bool started;
-	bool any_jit; /* else forks and execs need no look at the map */
 	int *event_fds; /* [CPUS_MAX] -1 = none */
 	unsigned int cpu_cnt;
 	uint64_t retired_count; /* counts of events whose CPU has gone */
@@ -103,6 +102,9 @@ static int load_sampler(struct sampler *sampler, const struct targets *targets, 
 	if (!code)
 		code = bpf_map__set_max_entries(skel->maps.counts_1, config->counts_entries);
 	if (!code)
+		code = bpf_map__set_max_entries(skel->maps.raw_rooms,
+						(uint32_t)cpus_possible_cnt());
+	if (!code)
 		code = shared_maps_lend(sampler->maps, skel->obj, err);
 	if (code)
 		return code;
@@ -111,6 +113,7 @@ static int load_sampler(struct sampler *sampler, const struct targets *targets, 
 	skel->rodata->knobs.with_kernel = config->with_kernel;
 	skel->rodata->knobs.with_idle = config->with_idle;
 	skel->rodata->knobs.seen_mask = seen_slots - 1;
+	skel->rodata->unwind_mode = config->unwind;
 	code = sampler_bpf__load(skel);
 	return code ? bpf_load_failed(code, "the sampler", err) : 0;
 }
@@ -164,6 +167,8 @@ static int ring_visit(void *context, void *data, size_t bytes)
 		return handler->task(handler->context, data);
 	case BODY_SAMPLE:
 		return handler->sample(handler->context, data);
+	case BODY_RAW_STACK:
+		return handler->raw_stack(handler->context, data);
 	default:
 		return 0;
 	}
@@ -180,6 +185,7 @@ static int sampler_init(struct sampler *sampler, const struct targets *targets, 
 	if (code)
 		return err_set(err, code, "cannot read /sys/devices/system/cpu/online");
 	size_config(&sampler->config, cpus_cnt(&online));
+	shared.with_tables = true;
 	shared.ring_bytes = sampler->config.ring_bytes;
 	shared.seen_slots = power_of_two(sampler->config.counts_entries, SEEN_SLOTS_MIN,
 					 SEEN_SLOTS_MAX);
@@ -403,6 +409,7 @@ int sampler_end_epoch(struct sampler *sampler, uint32_t *ret_epoch, struct sampl
 		.lost_busy = delta[STAT_LOST_BUSY],
 		.counts_full = delta[STAT_COUNTS_FULL],
 		.body_ring_full = delta[STAT_BODY_RING_FULL],
+		.raw_refused = delta[STAT_RAW_REFUSED],
 		.follow_full = delta[STAT_FOLLOW_FULL],
 	};
 	ret->not_fired = (int64_t)ret->due - (int64_t)ret->fired;
@@ -470,23 +477,20 @@ void sampler_raise_generation(struct sampler *sampler, pid_t tgid)
 			   __ATOMIC_RELAXED);
 }
 
-void sampler_add_jit(struct sampler *sampler, pid_t tgid, uint64_t start, uint64_t end)
+void sampler_quiesce(struct sampler *sampler)
 {
-	/* Full: the walk of such stacks ends early and says so (bpf/shared.bpf.h). */
-	if (shared_maps_add_jit(sampler->maps, tgid, start, end) == 0)
-		sampler->any_jit = true;
+	(void)sampler;
+	wait_for_programs();
 }
 
-void sampler_copy_jit(struct sampler *sampler, pid_t tgid, pid_t parent_tgid)
+int sampler_poll_fd(const struct sampler *sampler)
 {
-	if (sampler->any_jit)
-		shared_maps_copy_jit(sampler->maps, tgid, parent_tgid);
+	return shared_maps_bodies_fd(sampler->maps);
 }
 
-void sampler_forget_jit(struct sampler *sampler, pid_t tgid)
+struct shared_maps *sampler_shared_maps(struct sampler *sampler)
 {
-	if (sampler->any_jit)
-		shared_maps_forget_jit(sampler->maps, tgid);
+	return sampler->maps;
 }
 
 pid_t sampler_next_followed(const struct sampler *sampler, pid_t tgid)
@@ -503,7 +507,8 @@ void sampler_cost(const struct sampler *sampler, struct sampler_cost *ret)
 	*ret = (struct sampler_cost){ .map_bytes = shared_maps_bytes(sampler->maps) };
 	ret->map_bytes += map_memlock_bytes(bpf_map__fd(sampler->skel->maps.counts_0)) * 2;
 	bpf_object__for_each_map(map, sampler->skel->obj)
-		if (map == sampler->skel->maps.scratch || map == sampler->skel->maps.return_sites)
+		if (map == sampler->skel->maps.stack_rooms ||
+		    map == sampler->skel->maps.raw_rooms)
 			ret->map_bytes += map_memlock_bytes(bpf_map__fd(map));
 	if (bpf_obj_get_info_by_fd(bpf_program__fd(sampler->skel->progs.sample_cpu), &info,
 				   &info_bytes) == 0) {

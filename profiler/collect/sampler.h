@@ -18,6 +18,7 @@
 
 struct errmsg;
 struct sampler;
+struct shared_maps;
 struct targets;
 
 enum sampler_event {
@@ -25,8 +26,16 @@ enum sampler_event {
 	SAMPLER_CYCLES,	   /* period in CPU cycles; needs a PMU */
 };
 
+/* How user stacks are walked: enum walk_mode of bpf/unwind_walk.h. */
+enum sampler_unwind {
+	SAMPLER_UNWIND_AUTO,  /* by table where there is one, else by frame pointer */
+	SAMPLER_UNWIND_FP,    /* by frame pointer alone */
+	SAMPLER_UNWIND_TABLE, /* never by frame pointer */
+};
+
 struct sampler_config {
 	enum sampler_event event;
+	enum sampler_unwind unwind;
 	unsigned int freq_hz; /* per CPU */
 	uint64_t flush_ns;    /* how often the counts will be drained: sizes the maps */
 	bool with_user, with_kernel, with_idle;
@@ -42,7 +51,7 @@ struct sampler_totals {
 	uint64_t fired, idle, filtered, counted;
 	uint64_t lost_full, lost_busy;
 	/* not in the sum: */
-	uint64_t counts_full, body_ring_full, follow_full;
+	uint64_t counts_full, body_ring_full, raw_refused, follow_full;
 };
 
 int sampler_new(const struct sampler_config *config, const struct targets *targets,
@@ -84,6 +93,7 @@ struct body_handler {
 	int (*stack)(void *context, const struct stack_body *body);
 	int (*task)(void *context, const struct task_body *body);
 	int (*sample)(void *context, const struct sample_body *body);
+	int (*raw_stack)(void *context, const struct raw_stack_body *body);
 	void *context;
 };
 
@@ -101,13 +111,14 @@ int sampler_drain_counts(struct sampler *sampler, uint32_t epoch,
 /** sampler_raise_generation - equal addresses of @tgid mean other code from now on */
 void sampler_raise_generation(struct sampler *sampler, pid_t tgid);
 
-/*
- * Code made at run time, in the processes' own addresses: from there return addresses need not
- * follow a call.  Of a mapping, a fork, and an exec or exit.
- */
-void sampler_add_jit(struct sampler *sampler, pid_t tgid, uint64_t start, uint64_t end);
-void sampler_copy_jit(struct sampler *sampler, pid_t tgid, pid_t parent_tgid);
-void sampler_forget_jit(struct sampler *sampler, pid_t tgid);
+/** sampler_quiesce - wait until no program runs that runs now */
+void sampler_quiesce(struct sampler *sampler);
+
+/** sampler_poll_fd - wakes (edge-triggered) when raw stacks are about to fill the ring */
+int sampler_poll_fd(const struct sampler *sampler);
+
+/** sampler_shared_maps - the maps that it shares with other objects; they live as long as it */
+struct shared_maps *sampler_shared_maps(struct sampler *sampler);
 
 /** sampler_next_followed - walk the followed processes: 0 first; returns 0 at the end */
 pid_t sampler_next_followed(const struct sampler *sampler, pid_t tgid);

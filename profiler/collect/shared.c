@@ -236,38 +236,6 @@ pid_t shared_maps_next_followed(const struct shared_maps *maps, pid_t tgid)
 	return (pid_t)next;
 }
 
-int shared_maps_add_jit(const struct shared_maps *maps, pid_t tgid, uint64_t start, uint64_t end)
-{
-	int fd = bpf_map__fd(maps->skel->maps.jit_ranges);
-	uint32_t key = (uint32_t)tgid;
-	struct jit_range known, range = { start, end };
-
-	if (bpf_map_lookup_elem(fd, &key, &known) == 0) {
-		if (known.start <= start && known.end >= end)
-			return 0;
-		range.start = MIN(start, known.start);
-		range.end = MAX(end, known.end);
-	}
-	return bpf_map_update_elem(fd, &key, &range, BPF_ANY);
-}
-
-void shared_maps_copy_jit(const struct shared_maps *maps, pid_t tgid, pid_t parent_tgid)
-{
-	int fd = bpf_map__fd(maps->skel->maps.jit_ranges);
-	uint32_t key = (uint32_t)tgid, parent = (uint32_t)parent_tgid;
-	struct jit_range range;
-
-	if (bpf_map_lookup_elem(fd, &parent, &range) == 0)
-		bpf_map_update_elem(fd, &key, &range, BPF_ANY);
-}
-
-void shared_maps_forget_jit(const struct shared_maps *maps, pid_t tgid)
-{
-	uint32_t key = (uint32_t)tgid;
-
-	bpf_map_delete_elem(bpf_map__fd(maps->skel->maps.jit_ranges), &key);
-}
-
 struct sampler_control *shared_maps_control(struct shared_maps *maps)
 {
 	return maps->control;

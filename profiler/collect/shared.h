@@ -48,15 +48,6 @@ int shared_maps_follow(const struct shared_maps *maps, pid_t tgid, uint32_t bits
  */
 pid_t shared_maps_next_followed(const struct shared_maps *maps, pid_t tgid);
 
-/** shared_maps_add_jit - code made at run time of @tgid lies in [@start, @end) too */
-int shared_maps_add_jit(const struct shared_maps *maps, pid_t tgid, uint64_t start, uint64_t end);
-
-/** shared_maps_copy_jit - a fork: @tgid has what @parent_tgid has */
-void shared_maps_copy_jit(const struct shared_maps *maps, pid_t tgid, pid_t parent_tgid);
-
-/** shared_maps_forget_jit - an exec or exit */
-void shared_maps_forget_jit(const struct shared_maps *maps, pid_t tgid);
-
 /** shared_maps_control - the mapped control value; lives as long as @maps */
 struct sampler_control *shared_maps_control(struct shared_maps *maps);
 

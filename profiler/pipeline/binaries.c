@@ -117,6 +117,8 @@ static size_t sum_equal(struct binary_use *uses, size_t cnt)
 		last->samples += uses[i].samples;
 		last->frames += uses[i].frames;
 		last->named += uses[i].named;
+		last->stacks += uses[i].stacks;
+		last->complete += uses[i].complete;
 	}
 	return kept;
 }

@@ -21,6 +21,7 @@
 struct binary_use {
 	uint64_t samples;	/* taken in it: the leaf is its code */
 	uint64_t frames, named; /* at all depths, weighted by samples */
+	uint64_t stacks, complete; /* user stacks whose leaf is here; of them, walked to their end */
 	enum location_kind kind;
 	struct symbolizer_source source; /* see symbolizer.h */
 	char *path;			 /* heap; NULL for the entry of all others */

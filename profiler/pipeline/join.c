@@ -167,6 +167,8 @@ static int64_t add_stack(struct join *join, uint64_t id, uint64_t samples, bool 
 		joined.use->samples += is_leaf && i == 0 ? samples : 0;
 		joined.use->frames += samples;
 		joined.use->named += locations[i]->named ? samples : 0;
+		joined.use->stacks += user && i == 0 ? samples : 0;
+		joined.use->complete += user && i == 0 && stack->complete ? samples : 0;
 	}
 	if (user) {
 		quality->user += samples;

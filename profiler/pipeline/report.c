@@ -13,6 +13,7 @@ static void add_totals(struct sampler_totals *sum, const struct sampler_totals *
 	sum->lost_busy += more->lost_busy;
 	sum->counts_full += more->counts_full;
 	sum->body_ring_full += more->body_ring_full;
+	sum->raw_refused += more->raw_refused;
 	sum->follow_full += more->follow_full;
 }
 

@@ -17,30 +17,34 @@ static const char *base_name(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
+/* What each end is called; one with %s names the file of the outermost frame. */
+static const char *const end_notes[STACK_END_CNT] = {
+	[STACK_DEPTH] = "[truncated: depth]",
+	[STACK_BROKEN] = "[no frame pointer: %s]",
+	[STACK_UNREADABLE] = "[stack page not resident]",
+	[STACK_COMPAT] = "[32-bit process]",
+	[STACK_NO_INFO] = "[no unwind info: %s]",
+	[STACK_EXPRESSION] = "[expression: %s]",
+	[STACK_CORRUPT] = "[corrupt unwind info: %s]",
+	[STACK_JIT] = "[jit without frame pointer]",
+	[STACK_NOT_READY] = "[tables not ready]",
+	[STACK_FULL] = "[unwind memory full: %s]",
+	[STACK_CUT] = "[truncated: stack copy]",
+};
+
 /* Why a walk that ended behind @outermost did not get further; NULL: it did. */
 static const char *end_note(enum stack_end end, const struct location *outermost, char *text,
 			    size_t size)
 {
-	switch (end) {
-	case STACK_COMPLETE:
-	case STACK_KERNEL_END:
-		return NULL;
-	case STACK_DEPTH:
-		return "[truncated: depth]";
-	case STACK_UNREADABLE:
-		return "[stack page not resident]";
-	case STACK_COMPAT:
-		return "[32-bit process]";
-	case STACK_NOT_READY:
-		return "[tables not ready]";
-	case STACK_BROKEN:
-	default:
-		break;
-	}
-	if (outermost->kind == LOCATION_JIT)
-		return "[jit without frame pointer]";
-	snprintf(text, size, "[no frame pointer: %s]",
-		 outermost->mapping ? base_name(outermost->mapping->filename) : "unknown");
+	const char *note = end_notes[end], *at = note ? strstr(note, "%s") : NULL;
+
+	if (end == STACK_BROKEN && outermost->kind == LOCATION_JIT)
+		return end_notes[STACK_JIT];
+	if (!at)
+		return note;
+	snprintf(text, size, "%.*s%s%s", (int)(at - note), note,
+		 outermost->mapping ? base_name(outermost->mapping->filename) : "unknown",
+		 at + strlen("%s"));
 	return text;
 }
 
@@ -48,12 +52,14 @@ static const struct location *resolve_frame(struct symbolizer *symbolizer,
 					    struct process *process,
 					    const struct stack_body *body, size_t index)
 {
-	bool return_address = index > 0 || !body->leaf_is_exact;
+	bool is_kernel = body->header.kind == BODY_KERNEL_STACK;
+	bool is_exact = index == 0 ? body->leaf_is_exact :
+				     !is_kernel && (body->frames[index] & STACK_FRAME_IS_EXACT);
 
-	if (body->header.kind == BODY_KERNEL_STACK)
-		return symbolizer_kernel(symbolizer, body->frames[index], return_address);
-	return symbolizer_user(symbolizer, process, body->header.time_ns, body->frames[index],
-			       return_address);
+	if (is_kernel)
+		return symbolizer_kernel(symbolizer, body->frames[index], !is_exact);
+	return symbolizer_user(symbolizer, process, body->header.time_ns,
+			       body->frames[index] & ~STACK_FRAME_IS_EXACT, !is_exact);
 }
 
 int resolve_stack(struct symbolizer *symbolizer, struct stacks *stacks,
@@ -61,7 +67,7 @@ int resolve_stack(struct symbolizer *symbolizer, struct stacks *stacks,
 {
 	const struct location *locations[STACK_FRAMES_MAX + 1];
 	struct named_stack stack = {};
-	enum stack_end end = (enum stack_end)body->end;
+	enum stack_end end = MIN((enum stack_end)body->end, STACK_CUT);
 	struct process *process = NULL;
 	const char *note = NULL;
 	char text[300];

@@ -16,8 +16,7 @@ struct symbolizer;
  * resolve_stack - name the frames of @body and remember them under its id and epoch
  *
  * The outermost location of an unfinished user stack is a note: `[truncated: depth]`,
- * `[no frame pointer: libx.so]`, `[jit without frame pointer]`, `[stack page not resident]`,
- * `[32-bit process]`.
+ * `[no unwind info: libx.so]`, `[jit without frame pointer]`, ... (end_notes in resolve.c).
  * Returns 1 when a frame lies in code made at run time that has no name yet, in no mapping that we
  * know of yet, or in a file whose debug file is being fetched: the same body may be named better
  * later.  Else 0.  Errors: -ENOMEM.

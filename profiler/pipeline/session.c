@@ -33,6 +33,7 @@
 #include "symbolizer/process.h"
 
 #define DRAIN_NS (100 * NS_PER_MS)
+#define DRAIN_HURRY_NS (20 * NS_PER_MS) /* while programs start: their stacks want their tables */
 #define SIDEBAND_RING_BYTES (256u << 10)
 #define RESCAN_NS NS_PER_SEC
 #define NAMELESS_BYTES_MAX (2u << 20)
@@ -49,6 +50,7 @@ struct session {
 	struct symbolizer *symbolizer;
 	struct sideband *sideband;
 	struct sampler *sampler;
+	struct unwinding *unwinding;
 	struct stacks stacks;
 	struct bodies bodies;
 	struct bodies nameless; /* named in part: tried once more when their epoch is joined */
@@ -56,6 +58,7 @@ struct session {
 	struct hashmap exited; /* pid_t -> nothing: leaders that have exited, perhaps not the last */
 	uint64_t sideband_lost, sideband_refused, next_rescan_ns;
 	bool rescan_wanted;
+	bool programs_started; /* since the last tick */
 	uint64_t start_ns, window_start_ns, window_start_wall_ns; /* monotonic, UTC */
 	uint64_t next_flush_ns, next_window_ns, next_second_ns, last_flush_ns, pulled_ns;
 };
@@ -83,6 +86,11 @@ static int on_sample(void *context, const struct sample_body *body)
 	return 0;
 }
 
+static int on_raw_stack(void *context, const struct raw_stack_body *body)
+{
+	return unwinding_add_raw(((struct session *)context)->unwinding, body);
+}
+
 static int on_mmap(struct session *session, const struct sideband_event *event)
 {
 	struct mmap_event mapping = {
@@ -104,6 +112,8 @@ static int on_mmap(struct session *session, const struct sideband_event *event)
 	err = symbolizer_on_mmap(session->symbolizer, &mapping, &replaced);
 	if (!err && replaced)
 		sampler_raise_generation(session->sampler, event->tgid);
+	if (!err)
+		err = unwinding_changed(session->unwinding, event->tgid, PROCESS_MAPPED);
 	return err;
 }
 
@@ -116,18 +126,25 @@ static int on_sideband(void *context, const struct sideband_event *event)
 	case SIDEBAND_FORK:
 		err = symbolizer_on_fork(session->symbolizer, event->tgid, event->parent_tgid,
 					 event->time_ns);
-		sampler_copy_jit(session->sampler, event->tgid, event->parent_tgid);
+		if (!err)
+			err = unwinding_changed(session->unwinding, event->tgid, PROCESS_NEW);
 		break;
 	case SIDEBAND_EXEC:
-		sampler_forget_jit(session->sampler, event->tgid);
+		session->programs_started = true;
 		err = symbolizer_on_exec(session->symbolizer, event->tgid, event->time_ns);
+		if (!err)
+			err = unwinding_changed(session->unwinding, event->tgid, PROCESS_NEW);
 		break;
 	case SIDEBAND_MMAP:
 		err = on_mmap(session, event);
 		break;
 	case SIDEBAND_EXIT:
-		if (event->tid == event->tgid && !hashmap_put(&session->exited, &event->tgid, NULL))
+		if (event->tid != event->tgid)
+			break;
+		if (!hashmap_put(&session->exited, &event->tgid, NULL))
 			err = -ENOMEM;
+		else
+			err = unwinding_changed(session->unwinding, event->tgid, PROCESS_ENDED);
 		break;
 	}
 	/* Too many processes or mappings: the frames of those lack names, which is counted. */
@@ -162,7 +179,7 @@ static int name_again(struct session *session, uint32_t epoch)
 	return MIN(err, 0);
 }
 
-static int apply_sideband(struct session *session)
+static int drain_sideband(struct session *session)
 {
 	int64_t lost;
 
@@ -176,15 +193,35 @@ static int apply_sideband(struct session *session)
 		session->rescan_wanted = false;
 		session->next_rescan_ns = monotonic_ns() + RESCAN_NS;
 		symbolizer_scan(session->symbolizer, NULL);
+		return unwinding_scanned(session->unwinding);
 	}
 	return 0;
+}
+
+/* Records up to now, and what the kernel's walk is to know of the processes that they tell of. */
+static int apply_sideband(struct session *session)
+{
+	int err = drain_sideband(session);
+
+	if (err)
+		return err;
+	unwinding_before_records(session->unwinding);
+	err = drain_sideband(session);
+	/* Mappings of which records were lost are not told to the kernel before they were read. */
+	if (!err && !session->rescan_wanted)
+		err = unwinding_publish(session->unwinding);
+	return err;
 }
 
 /* Empty the rings: bodies wait to be named, records are applied. */
 static int pull(struct session *session)
 {
 	struct body_handler handler = {
-		.stack = on_stack, .task = on_task, .sample = on_sample, .context = session
+		.stack = on_stack,
+		.task = on_task,
+		.sample = on_sample,
+		.raw_stack = on_raw_stack,
+		.context = session,
 	};
 	int err = sampler_drain_bodies(session->sampler, &handler);
 
@@ -224,7 +261,11 @@ static int drain(struct session *session)
 {
 	int err = pull(session);
 
+	watch_set_interval(&session->watch, session->programs_started ? DRAIN_HURRY_NS : DRAIN_NS);
+	session->programs_started = false;
 	symbolizer_await_names(session->symbolizer, false);
+	if (!err)
+		err = unwinding_tick(session->unwinding, false, 0, on_stack, session);
 	if (!err)
 		err = name_bodies(session);
 	return err ? fail(session, err, "drain the samples") : 0;
@@ -247,6 +288,26 @@ static int await_names(struct session *session)
 	return err ? fail(session, err, "drain the samples") : 0;
 }
 
+/* Tables that are being made come soon, or the stacks that need them end early. */
+static int await_tables(struct session *session, uint32_t epoch)
+{
+	uint64_t until_ns = monotonic_ns() + AWAIT_NS;
+	const struct timespec pause = { .tv_nsec = AWAIT_STEP_NS };
+	bool last = false;
+	int err = 0;
+
+	while (!err && !last && unwinding_waits(session->unwinding, epoch)) {
+		nanosleep(&pause, NULL);
+		last = monotonic_ns() >= until_ns;
+		err = pull(session);
+		if (!err)
+			err = unwinding_tick(session->unwinding, last, epoch, on_stack, session);
+	}
+	if (!err)
+		err = name_bodies(session);
+	return err ? fail(session, err, "unwind the samples") : 0;
+}
+
 /* Processes whose leader exited: gone for good, or does another thread run on? */
 static void forget_exited(struct session *session, uint64_t now_ns)
 {
@@ -260,7 +321,7 @@ static void forget_exited(struct session *session, uint64_t now_ns)
 
 		if (kill(tgid, 0) != 0 && errno == ESRCH) {
 			symbolizer_on_exit(session->symbolizer, tgid, now_ns);
-			sampler_forget_jit(session->sampler, tgid);
+			unwinding_forget(session->unwinding, tgid);
 		} else {
 			hashmap_put(&still, &tgid, NULL);
 		}
@@ -295,6 +356,8 @@ static int flush(struct session *session)
 		return fail(session, err, "read the sampler's counters");
 	err = drain(session);
 	if (!err)
+		err = await_tables(session, epoch);
+	if (!err)
 		err = await_names(session);
 	if (err)
 		return err;
@@ -314,6 +377,7 @@ static int flush(struct session *session)
 	before_ns = session->last_flush_ns > LATE_NS ? session->last_flush_ns - LATE_NS : 0;
 	forget_exited(session, now_ns);
 	symbolizer_trim(session->symbolizer, before_ns);
+	unwinding_end_epoch(session->unwinding, before_ns);
 	session->last_flush_ns = now_ns;
 	return 0;
 }
@@ -349,9 +413,18 @@ static int end_window(struct session *session, bool last)
 	return err ? fail(session, err, "begin a window") : 0;
 }
 
-static void on_jit_mapped(void *sampler, pid_t tgid, uint64_t start, uint64_t end)
+static int open_unwinding(struct session *session)
 {
-	sampler_add_jit(sampler, tgid, start, end);
+	const struct session_config *config = session->config;
+	const struct unwinding_config unwinding = {
+		.mode = config->sampler.unwind,
+		.kernel_bytes_max = config->unwind_bytes_max,
+		.with_cache = config->symbolizer.with_cache,
+		.cache_dir = config->symbolizer.cache_dir,
+	};
+
+	return unwinding_new(&unwinding, session->sampler, session->symbolizer,
+			     &session->unwinding, session->err);
 }
 
 static int open_all(struct session *session)
@@ -365,12 +438,14 @@ static int open_all(struct session *session)
 		err = sampler_new(&config->sampler, config->targets, &session->sampler,
 				  session->err);
 	if (!err)
+		err = open_unwinding(session);
+	if (!err)
 		err = sideband_new(ring ? ring : SIDEBAND_RING_BYTES, false, &session->sideband,
 				   session->err);
-	if (!err) {
-		symbolizer_watch_jit(session->symbolizer, on_jit_mapped, session->sampler);
+	if (!err)
 		err = symbolizer_scan(session->symbolizer, session->err);
-	}
+	if (!err && unwinding_scanned(session->unwinding))
+		return fail(session, -ENOMEM, "remember the host's processes");
 	if (!err && session->command.pid > 0) {
 		err = sampler_follow_command(session->sampler, session->command.pid);
 		if (err)
@@ -384,7 +459,7 @@ static int open_all(struct session *session)
 	if (err)
 		return fail(session, err, "begin a window");
 	return watch_start(&session->watch, DRAIN_NS, sideband_poll_fd(session->sideband),
-			   session->err);
+			   sampler_poll_fd(session->sampler), session->err);
 }
 
 static int start(struct session *session)
@@ -508,6 +583,7 @@ static void fill_result(struct session *session)
 	struct symbolizer_stats stats;
 
 	sampler_cost(session->sampler, &result->cost);
+	unwinding_stats(session->unwinding, &result->unwinding);
 	result->cpu_cnt = sampler_cpu_cnt(session->sampler);
 	result->period = sampler_period(session->sampler);
 	symbolizer_stats(session->symbolizer, &stats);
@@ -532,6 +608,7 @@ static void close_all(struct session *session)
 	bodies_free(&session->bodies);
 	bodies_free(&session->nameless);
 	hashmap_free(&session->exited);
+	unwinding_free(session->unwinding);
 	sampler_free(session->sampler);
 	sideband_free(session->sideband);
 	symbolizer_free(session->symbolizer);

@@ -18,6 +18,7 @@
 #include "profiler/collect/targets.h"
 #include "profiler/pipeline/binaries.h"
 #include "profiler/pipeline/report.h"
+#include "profiler/pipeline/unwinding.h"
 #include "symbolizer/symbolizer.h"
 
 struct errmsg;
@@ -38,6 +39,7 @@ struct session_result {
 	int command_status; /* as a shell has it: 0-255, 128 + signal; -1 = none or still running */
 	struct window_report total; /* over all windows */
 	struct sampler_cost cost;
+	struct unwinding_stats unwinding;
 	uint64_t own_cpu_ns;
 	uint64_t peak_rss_bytes;
 	unsigned int cpu_cnt;
@@ -59,6 +61,7 @@ struct session_config {
 	uint64_t every_ns;    /* 0 = one profile */
 	size_t profile_bytes_max; /* then samples lose pid and tid labels; 0 = 256 MiB */
 	size_t sideband_ring_bytes; /* per CPU; 0 = 256 KiB */
+	uint64_t unwind_bytes_max;  /* kernel memory for unwind tables; 0 = 64 MiB */
 
 	/*
 	 * A finished profile, now owned by the callee.  Non-zero ends the session with that error

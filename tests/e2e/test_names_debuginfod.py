@@ -78,7 +78,7 @@ def test_symbolize_waits_for_the_file(tool, serve):
 def test_a_file_that_comes_late_names_the_whole_window(tool, serve):
     stripped, _, env = serve(1.5)
     done = tool.run("record", "-F", "199", "-o", "x.folded", "--", stripped, "3", env=env)
-    named = re.search(r"stripped +([\d.]+) % named: debuginfod", done.stderr)
+    named = re.search(r"stripped .*?([\d.]+) % named: debuginfod", done.stderr)
     assert named and float(named.group(1)) > 99, done.stderr
 
 
@@ -87,4 +87,4 @@ def test_a_server_that_is_slow_delays_no_window(tool, serve):
     begun = time.monotonic()
     done = tool.run("record", "-d", "1", "-o", "x.folded", "--", stripped, "2", env=env)
     assert time.monotonic() - begun < 15, done.stderr
-    assert re.search(r"stripped +0.0 % named: dynsym", done.stderr), done.stderr
+    assert re.search(r"stripped .* 0.0 % named: dynsym", done.stderr), done.stderr

@@ -69,7 +69,7 @@ class Recording:
 
     def source_of(self, name):
         """(share of the samples, what the summary says of the file's names)."""
-        rows = re.findall(r"^ +(?:binaries +)?([\d.]+) % +(\S+) +[\d.]+ % named: (.*)$",
+        rows = re.findall(r"^ +(?:binaries +)?([\d.]+) % +(\S+) +(?:[\d.]+ % complete, +)?[\d.]+ % named: (.*)$",
                           self.summary, re.M)
         found = [(float(share), words) for share, file, words in rows if file == name]
         assert len(found) == 1, (name, self.summary)

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "profiler/collect/unwind_offline.h"
+
+#include <errno.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#define __TARGET_ARCH_x86
+#elif defined(__aarch64__)
+#define __TARGET_ARCH_arm64
+#endif
+
+#include "bpf/unwind_walk.h"
+
+#define FIRST_ADDRESS 4096 /* nothing is mapped below */
+#define RULES_KEPT 4	   /* a rule is still used while the next one is looked for */
+
+_Static_assert((int)WALK_AUTO == UNWIND_AUTO && (int)WALK_BY_FP == UNWIND_BY_FP &&
+		       (int)WALK_BY_TABLE == UNWIND_BY_TABLE,
+	       "the modes are the walk's");
+
+struct offline {
+	struct walk walk; /* first: the steps get it */
+	const struct unwind_target *target;
+	struct unwind_rule none; /* UNWIND_RULE_NO_INFO */
+	struct unwind_rule rules[RULES_KEPT];
+	unsigned int next;
+};
+
+static bool walk_read(struct walk *walk, __u64 address, void *to, __u32 size)
+{
+	const struct unwind_target *target = ((struct offline *)walk)->target;
+
+	return target->read(target->context, address, to, size);
+}
+
+static const struct unwind_rule *walk_rule(struct walk *walk, __u32 index)
+{
+	const struct offline *offline = (const struct offline *)walk;
+
+	return index == UNWIND_RULE_NO_INFO ? &offline->none :
+					      &offline->rules[(index - 1) % RULES_KEPT];
+}
+
+/* Does a call stand before @ip?  -1: its code cannot be read. */
+static int follows_call(const struct unwind_target *target, uint64_t ip)
+{
+	uint8_t code[8];
+
+	if (ip < FIRST_ADDRESS || !target->read(target->context, ip - sizeof(code), code,
+						sizeof(code)))
+		return -1;
+	return call_site_ends(code);
+}
+
+static bool starts_context(const struct unwind_target *target, uint64_t ip)
+{
+	uint8_t code[8];
+
+	return target->read(target->context, ip, code, sizeof(code)) &&
+	       call_site_is_context_start(code);
+}
+
+/* As search_rule() in bpf/unwind.bpf.h. */
+static int walk_find(struct walk *walk, __u64 ip, __u32 is_exact)
+{
+	struct offline *offline = (struct offline *)walk;
+	const struct unwind_target *target = offline->target;
+	struct unwind_rule rule = {};
+	int r = target->rule(target->context, is_exact ? ip : ip - 1, &rule), call = 1;
+	uint32_t index;
+
+	if (walk->mode == WALK_BY_FP && r < 0) {
+		rule = offline->none;
+		r = r == -ENOENT && follows_call(target, ip) <= 0 ? r : 0;
+	}
+	if (r < 0)
+		return r == -EAGAIN ? -STACK_NOT_READY : r == -ENOSPC ? -STACK_FULL : -STACK_BROKEN;
+	if (!is_exact && rule.cfa != UNWIND_JIT)
+		call = follows_call(target, ip) > 0;
+	if (!call && walk->mode != WALK_BY_FP && starts_context(target, ip))
+		rule = (struct unwind_rule){ .cfa = UNWIND_BOTTOM };
+	index = offline->next++ % RULES_KEPT;
+	offline->rules[index] = rule;
+	return (int)(index + 1) | (call ? WALK_FOLLOWS_CALL : 0);
+}
+
+void unwind_offline(const struct unwind_target *target, const struct unwind_start *start,
+		    enum unwind_mode mode, struct stack_body *ret)
+{
+	struct offline offline = { .target = target };
+	struct walk *walk = &offline.walk;
+
+	memcpy(walk->regs, start->regs, sizeof(walk->regs));
+	walk->start_stack = start->start_stack;
+	walk->tls_base = start->tls_base;
+	walk->in_syscall = start->in_syscall;
+	walk->mode = (uint8_t)mode;
+	walk_begin(walk);
+	while (walk_frame(walk, ret->frames))
+		;
+	ret->frame_cnt = (uint16_t)walk->cnt;
+	ret->end = (uint8_t)walk->end;
+	ret->leaf_is_exact = !walk->leaf_is_call;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "profiler/pipeline/unwind_files.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "profiler/base/cleanup.h"
+#include "symbolizer/binary.h"
+
+#define AGE_MIN 10  /* ticks of the clock without a look: the walk's cache hides them for 8 */
+#define RETRY_AGE 6 /* ticks until a table that found no room is tried again */
+
+/* symbolizer/ and bpf/ know nothing of each other: what the one makes the other reads as it is. */
+_Static_assert(sizeof(struct frame_rule) == sizeof(struct unwind_rule) &&
+		       offsetof(struct frame_rule, reg) == offsetof(struct unwind_rule, reg) &&
+		       offsetof(struct frame_rule, fp) == offsetof(struct unwind_rule, fp) &&
+		       offsetof(struct frame_rule, bx) == offsetof(struct unwind_rule, bx) &&
+		       offsetof(struct frame_rule, cfa_offset) ==
+			       offsetof(struct unwind_rule, cfa_offset) &&
+		       offsetof(struct frame_rule, cfa_add) ==
+			       offsetof(struct unwind_rule, cfa_add) &&
+		       offsetof(struct frame_rule, fp_offset) ==
+			       offsetof(struct unwind_rule, fp_offset) &&
+		       offsetof(struct frame_rule, bx_offset) ==
+			       offsetof(struct unwind_rule, bx_offset),
+	       "equal rules");
+_Static_assert(sizeof(struct frame_row) == sizeof(struct unwind_row) &&
+		       offsetof(struct frame_row, rule) == offsetof(struct unwind_row, rule),
+	       "equal rows");
+_Static_assert((int)FRAME_NO_INFO == UNWIND_NO_INFO && (int)FRAME_SP == UNWIND_SP &&
+		       (int)FRAME_FP == UNWIND_FP && (int)FRAME_BX == UNWIND_BX &&
+		       (int)FRAME_REGISTER == UNWIND_REGISTER &&
+		       (int)FRAME_SP_DEREF == UNWIND_SP_DEREF &&
+		       (int)FRAME_FP_DEREF == UNWIND_FP_DEREF && (int)FRAME_PLT == UNWIND_PLT &&
+		       (int)FRAME_SIGNAL == UNWIND_SIGNAL && (int)FRAME_BOTTOM == UNWIND_BOTTOM &&
+		       (int)FRAME_EXPRESSION == UNWIND_EXPRESSION &&
+		       (int)FRAME_CORRUPT == UNWIND_CORRUPT &&
+		       (int)FRAME_SP_RETURN == UNWIND_SP_RETURN,
+	       "equal kinds of rules");
+_Static_assert((int)FRAME_SAME == UNWIND_SAME && (int)FRAME_AT_CFA == UNWIND_AT_CFA &&
+		       (int)FRAME_AT_FP == UNWIND_AT_FP && (int)FRAME_LOST == UNWIND_LOST,
+	       "equal ways to save a register");
+_Static_assert(FRAME_PAGE_BITS == UNWIND_PAGE_BITS, "equal pages");
+
+void unwind_files_init(struct unwind_files *files, struct frame_tables *tables,
+		       struct unwind_maps *maps)
+{
+	*files = (struct unwind_files){ .tables = tables, .maps = maps };
+	hashmap_init(&files->by_binary, sizeof(uint64_t), sizeof(struct unwind_binary));
+}
+
+static void release_binary(struct unwind_binary *entry)
+{
+	if (entry->binary)
+		binary_put(entry->binary);
+	entry->binary = NULL;
+}
+
+static void release(struct unwind_files *files, struct unwind_binary *entry)
+{
+	release_binary(entry);
+	if (entry->file != UNWIND_FILE_NONE)
+		unwind_maps_put_file(files->maps, entry->file);
+}
+
+void unwind_files_free(struct unwind_files *files)
+{
+	size_t cursor = 0;
+	void *value;
+
+	while (hashmap_next(&files->by_binary, &cursor, NULL, &value))
+		release(files, value);
+	hashmap_free(&files->by_binary);
+}
+
+static struct unwind_binary *get(struct unwind_files *files, struct binary *binary)
+{
+	uint64_t id = binary_id(binary);
+	struct unwind_binary *entry;
+	bool is_new;
+
+	entry = hashmap_put(&files->by_binary, &id, &is_new);
+	if (entry && is_new) {
+		entry->file = UNWIND_FILE_NONE;
+		entry->binary_id = id;
+	}
+	return entry;
+}
+
+static bool has_place(struct unwind_files *files, struct unwind_binary *entry)
+{
+	return entry->file != UNWIND_FILE_NONE ||
+	       unwind_maps_add_file(files->maps, &entry->file) == 0;
+}
+
+uint32_t unwind_files_index(struct unwind_files *files, struct binary *binary)
+{
+	struct unwind_binary *entry = get(files, binary);
+
+	return entry && has_place(files, entry) ? entry->file : UNWIND_FILE_NONE;
+}
+
+int unwind_files_rule(struct unwind_files *files, struct binary *binary, uint64_t address,
+		      struct unwind_rule *ret)
+{
+	struct unwind_binary *entry = get(files, binary);
+	const struct frame_rule *rule;
+	const struct frame_table *table;
+
+	if (entry && !entry->wanted) {
+		entry->wanted = true;
+		entry->binary = binary_ref(binary);
+	}
+	*ret = (struct unwind_rule){};
+	switch (frame_tables_get(files->tables, binary, &table, NULL)) {
+	case FRAME_STATE_PENDING:
+		return -EAGAIN;
+	case FRAME_STATE_READY:
+		rule = frame_table_find(table, address);
+		if (rule)
+			memcpy(ret, rule, sizeof(*ret));
+		return 0;
+	case FRAME_STATE_NO_INFO:
+	case FRAME_STATE_FAILED:
+		break;
+	}
+	return 0;
+}
+
+/* ---- into the kernel ---- */
+
+/* The table that walks have not looked at for the longest; NULL: all are in use. */
+static struct unwind_binary *find_oldest(struct unwind_files *files)
+{
+	struct unwind_binary *oldest = NULL;
+	uint32_t oldest_age = AGE_MIN - 1;
+	size_t cursor = 0;
+	void *value;
+
+	while (hashmap_next(&files->by_binary, &cursor, NULL, &value)) {
+		struct unwind_binary *entry = value;
+		uint32_t age;
+
+		if (!entry->loaded)
+			continue;
+		age = files->clock - unwind_maps_used(files->maps, entry->file);
+		if (age > oldest_age) {
+			oldest = entry;
+			oldest_age = age;
+		}
+	}
+	return oldest;
+}
+
+static void evict(struct unwind_files *files, struct unwind_binary *entry)
+{
+	unwind_maps_unload(files->maps, entry->file);
+	entry->loaded = entry->wanted = false;
+	files->evicted++;
+	files->quiesce(files->context);
+	unwind_maps_settle(files->maps);
+}
+
+static int load_table(struct unwind_files *files, struct unwind_binary *entry,
+		      const struct frame_table *table)
+{
+	struct unwind_table_view view = {
+		.first_page = table->first_page,
+		.page_cnt = table->page_cnt,
+		.row_cnt = table->row_cnt,
+		.rule_cnt = table->rule_cnt,
+		.page_rows = table->page_rows,
+		.rows = (const struct unwind_row *)table->rows,
+		.rules = (const struct unwind_rule *)table->rules,
+	};
+	struct unwind_binary *oldest;
+	int r;
+
+	for (;;) {
+		r = unwind_maps_load(files->maps, entry->file, &view);
+		if (r != -ENOSPC)
+			return r;
+		oldest = find_oldest(files);
+		if (!oldest)
+			return r;
+		evict(files, oldest);
+	}
+}
+
+/* The table of @entry has come, or it is known that there is none. */
+static void settle_entry(struct unwind_files *files, struct unwind_binary *entry,
+			 enum frame_state state, const struct frame_table *table)
+{
+	int r;
+
+	if (state != FRAME_STATE_READY) {
+		unwind_maps_set_state(files->maps, entry->file, UNWIND_FILE_NO_INFO);
+		release_binary(entry);
+		return;
+	}
+	r = load_table(files, entry, table);
+	if (r == 0) {
+		entry->loaded = true;
+	} else {
+		/* Refused for any reason: stacks in it say so, until it is tried again. */
+		unwind_maps_set_state(files->maps, entry->file, UNWIND_FILE_FULL);
+		entry->refused_at = files->clock ? files->clock : 1;
+		entry->wanted = false;
+		files->refused++;
+	}
+	release_binary(entry);
+}
+
+void unwind_files_load(struct unwind_files *files)
+{
+	const struct frame_table *table;
+	enum frame_state state;
+	size_t cursor = 0;
+	void *value;
+
+	while (hashmap_next(&files->by_binary, &cursor, NULL, &value)) {
+		struct unwind_binary *entry = value;
+
+		if (!entry->binary || !has_place(files, entry))
+			continue;
+		state = frame_tables_get(files->tables, entry->binary, &table, NULL);
+		if (state != FRAME_STATE_PENDING)
+			settle_entry(files, entry, state, table);
+	}
+}
+
+void unwind_files_trim(struct unwind_files *files, bool (*is_known)(void *context, uint64_t binary_id),
+		       void *context)
+{
+	struct hashmap kept;
+	size_t cursor = 0;
+	void *value;
+
+	files->clock = unwind_maps_tick(files->maps);
+	hashmap_init(&kept, sizeof(uint64_t), sizeof(struct unwind_binary));
+	while (hashmap_next(&files->by_binary, &cursor, NULL, &value)) {
+		struct unwind_binary *entry = value, *copy = NULL;
+
+		if (entry->refused_at && files->clock - entry->refused_at >= RETRY_AGE) {
+			entry->refused_at = 0;
+			unwind_maps_set_state(files->maps, entry->file, UNWIND_FILE_ABSENT);
+		}
+		if (entry->binary || is_known(context, entry->binary_id))
+			copy = hashmap_put(&kept, &entry->binary_id, NULL);
+		if (copy)
+			*copy = *entry;
+		else
+			release(files, entry);
+	}
+	hashmap_free(&files->by_binary);
+	files->by_binary = kept;
+}

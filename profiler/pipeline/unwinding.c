@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "profiler/pipeline/unwinding.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "profiler/base/cleanup.h"
+#include "profiler/base/clock.h"
+#include "profiler/base/err.h"
+#include "profiler/base/strbuf.h"
+#include "profiler/collect/images.h"
+#include "profiler/collect/unwind_maps.h"
+#include "profiler/collect/unwind_offline.h"
+#include "profiler/pipeline/unwind_files.h"
+#include "symbolizer/binary.h"
+#include "symbolizer/binary_code.h"
+#include "symbolizer/process_code.h"
+#include "symbolizer/process_memory.h"
+#include "symbolizer/symbolizer.h"
+
+#define KERNEL_BYTES_MAX (64ull << 20)
+#define RAW_BYTES_MAX (16u << 20) /* of raw stacks that wait */
+#define RETRY_TICKS 4	       /* a process's missing records come within some ticks, or never */
+#define TABLES_IDLE_NS (600 * NS_PER_SEC)
+
+struct unwinding {
+	enum unwind_mode mode;
+	struct sampler *sampler;       /* borrowed */
+	struct symbolizer *symbolizer; /* borrowed */
+	struct unwind_maps *maps;
+	struct images *images; /* NULL: refused by the kernel */
+	struct frame_tables *tables;
+	struct unwind_files files;
+	struct unwind_processes processes;
+	struct strbuf raw; /* struct raw_stack_body, each padded to 8 bytes */
+	struct stack_body body; /* of the stack being unwound */
+	struct errmsg hooks_error;
+	size_t raw_tried; /* of `raw`, bytes: what lacked something at an earlier tick */
+	unsigned int ticks;
+	uint64_t raw_cnt, raw_dropped;
+};
+
+static void quiesce(void *context)
+{
+	sampler_quiesce(((struct unwinding *)context)->sampler);
+}
+
+static int open_all(struct unwinding *unwinding, const struct unwinding_config *config,
+		    struct errmsg *err)
+{
+	const struct frame_tables_config tables = {
+		.with_cache = config->with_cache,
+		.cache_dir = config->cache_dir,
+	};
+	struct shared_maps *shared = sampler_shared_maps(unwinding->sampler);
+	int r;
+
+	r = unwind_maps_new(shared, config->kernel_bytes_max ? config->kernel_bytes_max :
+							       KERNEL_BYTES_MAX,
+			    &unwinding->maps, err);
+	if (r < 0)
+		return r;
+	r = frame_tables_new(&tables, &unwinding->tables);
+	if (r < 0)
+		return err_set(err, r, "cannot start making unwind tables");
+	unwind_files_init(&unwinding->files, unwinding->tables, unwinding->maps);
+	unwinding->files.quiesce = quiesce;
+	unwinding->files.context = unwinding;
+	unwind_processes_init(&unwinding->processes, unwinding->maps, &unwinding->files,
+			      unwinding->symbolizer);
+	/* Without the hooks new processes are known a little later. */
+	if (images_new(shared, &unwinding->images, &unwinding->hooks_error) < 0)
+		unwinding->images = NULL;
+	unwinding->processes.has_hooks = unwinding->images &&
+					 images_has_seeded(unwinding->images);
+	return 0;
+}
+
+int unwinding_new(const struct unwinding_config *config, struct sampler *sampler,
+		  struct symbolizer *symbolizer, struct unwinding **ret, struct errmsg *err)
+{
+	struct unwinding *unwinding = calloc(1, sizeof(*unwinding));
+	int r;
+
+	if (!unwinding)
+		return err_set(err, -ENOMEM, "cannot start unwinding");
+	unwinding->sampler = sampler;
+	unwinding->symbolizer = symbolizer;
+	unwinding->mode = (enum unwind_mode)config->mode;
+	r = open_all(unwinding, config, err);
+	if (r < 0) {
+		unwinding_free(unwinding);
+		return r;
+	}
+	*ret = unwinding;
+	return 0;
+}
+
+void unwinding_free(struct unwinding *unwinding)
+{
+	if (!unwinding)
+		return;
+	images_free(unwinding->images);
+	if (unwinding->maps) {
+		unwind_processes_free(&unwinding->processes);
+		unwind_files_free(&unwinding->files);
+	}
+	frame_tables_free(unwinding->tables);
+	unwind_maps_free(unwinding->maps);
+	strbuf_free(&unwinding->raw);
+	free(unwinding);
+}
+
+/* ---- raw stacks ---- */
+
+static size_t raw_bytes(const struct raw_stack_body *body)
+{
+	size_t stack = MIN((size_t)body->stack_bytes, (size_t)RAW_STACK_BYTES);
+
+	return (offsetof(struct raw_stack_body, stack) + stack + 7) / 8 * 8;
+}
+
+int unwinding_add_raw(struct unwinding *unwinding, const struct raw_stack_body *body)
+{
+	static const char padding[8];
+	size_t bytes = raw_bytes(body);
+	size_t used = offsetof(struct raw_stack_body, stack) +
+		      MIN((size_t)body->stack_bytes, (size_t)RAW_STACK_BYTES);
+
+	if (unwinding->raw.len + bytes > RAW_BYTES_MAX) {
+		unwinding->raw_dropped++;
+		return 0;
+	}
+	strbuf_add(&unwinding->raw, body, used);
+	strbuf_add(&unwinding->raw, padding, bytes - used);
+	if (!unwinding->raw.failed)
+		return 0;
+	unwinding->raw.failed = false;
+	return -ENOMEM;
+}
+
+static const struct raw_stack_body *next_raw(const struct strbuf *raw, size_t *cursor)
+{
+	const struct raw_stack_body *body = (const void *)(raw->text + *cursor);
+
+	if (*cursor >= raw->len)
+		return NULL;
+	*cursor += raw_bytes(body);
+	return body;
+}
+
+size_t unwinding_waits(const struct unwinding *unwinding, uint32_t epoch)
+{
+	const struct raw_stack_body *body;
+	size_t cursor = 0, cnt = 0;
+
+	while ((body = next_raw(&unwinding->raw, &cursor)))
+		cnt += body->header.epoch == epoch;
+	return cnt;
+}
+
+/* What the walk of one raw stack reads. */
+struct raw_target {
+	struct unwinding *unwinding;
+	const struct raw_stack_body *body;
+	struct process *process; /* NULL = unknown */
+	bool cut; /* it wanted more of the stack than was copied */
+};
+
+static bool read_stack(const struct raw_target *target, uint64_t address, void *bytes, size_t size)
+{
+	const struct raw_stack_body *body = target->body;
+	uint64_t offset = address - body->regs[UNWIND_REG_SP];
+
+	if (offset < body->stack_bytes && size <= body->stack_bytes - offset) {
+		memcpy(bytes, body->stack + offset, size);
+		return true;
+	}
+	return false;
+}
+
+static bool read_target(void *context, uint64_t address, void *bytes, size_t size)
+{
+	struct raw_target *target = context;
+	struct code_region region;
+
+	if (read_stack(target, address, bytes, size))
+		return true;
+	if (target->process &&
+	    process_find_code(target->process, address, target->body->header.time_ns, &region)) {
+		if (address + size > region.end)
+			return false;
+		if (region.binary)
+			return binary_read_code(region.binary, address - region.bias, bytes, size);
+		return process_read_memory((pid_t)target->body->tgid, address, bytes, size);
+	}
+	/* Further up, or another stack: goroutines' and signals' are not copied. */
+	target->cut = true;
+	return false;
+}
+
+static int find_rule(void *context, uint64_t pc, struct unwind_rule *ret)
+{
+	struct raw_target *target = context;
+	struct unwinding *unwinding = target->unwinding;
+	struct code_region region;
+
+	if (!target->process ||
+	    !process_find_code(target->process, pc, target->body->header.time_ns, &region))
+		return -ENOENT;
+	if (!region.binary) {
+		*ret = (struct unwind_rule){ .cfa = UNWIND_JIT };
+		return 0;
+	}
+	return unwind_files_rule(&unwinding->files, region.binary, pc - region.bias, ret);
+}
+
+/* Unwind @raw into unwinding->body. */
+static void unwind_raw(struct unwinding *unwinding, const struct raw_stack_body *raw)
+{
+	struct stack_body *body = &unwinding->body;
+	struct raw_target target = {
+		.unwinding = unwinding,
+		.body = raw,
+		.process = symbolizer_process(unwinding->symbolizer, (pid_t)raw->tgid,
+					      raw->header.time_ns),
+	};
+	const struct unwind_target callbacks = {
+		.context = &target,
+		.read = read_target,
+		.rule = find_rule,
+	};
+	struct unwind_start start = {
+		.start_stack = raw->start_stack,
+		.tls_base = raw->tls_base,
+		.in_syscall = raw->in_syscall,
+	};
+
+	memcpy(start.regs, raw->regs, sizeof(start.regs));
+	body->header = raw->header;
+	body->header.kind = BODY_USER_STACK;
+	body->id = raw->id;
+	body->start_boottime_ns = raw->start_boottime_ns;
+	body->tgid = raw->tgid;
+	body->exec_id = raw->exec_id;
+	unwind_offline(&callbacks, &start, unwinding->mode, body);
+	if (target.cut && (body->end == STACK_UNREADABLE || body->end == STACK_CORRUPT))
+		body->end = STACK_CUT;
+}
+
+/* @first: of `raw`, bytes: those before are not tried again */
+static int unwind_all(struct unwinding *unwinding, size_t first, bool last, uint32_t epoch,
+		      int (*stack)(void *context, const struct stack_body *body), void *context)
+{
+	struct strbuf later = STRBUF_INIT;
+	const struct raw_stack_body *raw;
+	size_t cursor = first;
+	int r = 0;
+
+	strbuf_add(&later, unwinding->raw.text, first);
+	while ((raw = next_raw(&unwinding->raw, &cursor))) {
+		/* After an error the rest waits: nothing is forgotten. */
+		if (r >= 0)
+			unwind_raw(unwinding, raw);
+		if (r < 0 || (unwinding->body.end == STACK_NOT_READY &&
+			      !(last && raw->header.epoch == epoch))) {
+			strbuf_add(&later, raw, raw_bytes(raw));
+			continue;
+		}
+		unwinding->raw_cnt++;
+		r = stack(context, &unwinding->body);
+	}
+	strbuf_free(&unwinding->raw);
+	unwinding->raw = later;
+	unwinding->raw_tried = later.len;
+	return r;
+}
+
+static int note_images(struct unwinding *unwinding)
+{
+	const struct raw_stack_body *raw;
+	size_t cursor = 0;
+	int r = 0;
+
+	while (!r && (raw = next_raw(&unwinding->raw, &cursor)))
+		r = unwind_processes_seen(&unwinding->processes, (pid_t)raw->tgid,
+					  raw->start_boottime_ns, raw->exec_id,
+					  raw->header.time_ns);
+	return r;
+}
+
+int unwinding_tick(struct unwinding *unwinding, bool last, uint32_t epoch,
+		   int (*stack)(void *context, const struct stack_body *body), void *context)
+{
+	bool again = frame_tables_collect(unwinding->tables) || last ||
+		     ++unwinding->ticks % RETRY_TICKS == 0;
+	int r = 0;
+
+	if (unwinding->raw.len && (again || unwinding->raw.len > unwinding->raw_tried)) {
+		r = note_images(unwinding);
+		if (!r)
+			r = unwind_all(unwinding, again ? 0 : unwinding->raw_tried, last, epoch,
+				       stack, context);
+	}
+	unwind_files_load(&unwinding->files);
+	return r;
+}
+
+/* ---- processes ---- */
+
+int unwinding_scanned(struct unwinding *unwinding)
+{
+	return unwind_processes_add_all(&unwinding->processes);
+}
+
+int unwinding_changed(struct unwinding *unwinding, pid_t tgid, enum process_change change)
+{
+	return unwind_processes_changed(&unwinding->processes, tgid, change);
+}
+
+void unwinding_forget(struct unwinding *unwinding, pid_t tgid)
+{
+	unwind_processes_forget(&unwinding->processes, tgid);
+}
+
+void unwinding_before_records(struct unwinding *unwinding)
+{
+	unwind_processes_read_images(&unwinding->processes);
+}
+
+int unwinding_publish(struct unwinding *unwinding)
+{
+	return unwind_processes_publish(&unwinding->processes);
+}
+
+static bool is_known(void *context, uint64_t binary_id)
+{
+	return symbolizer_knows_binary(context, binary_id);
+}
+
+void unwinding_end_epoch(struct unwinding *unwinding, uint64_t before_ns)
+{
+	unwind_maps_settle(unwinding->maps);
+	unwind_files_trim(&unwinding->files, is_known, unwinding->symbolizer);
+	frame_tables_trim(unwinding->tables,
+			  before_ns > TABLES_IDLE_NS ? before_ns - TABLES_IDLE_NS : 0);
+}
+
+void unwinding_stats(const struct unwinding *unwinding, struct unwinding_stats *ret)
+{
+	struct unwind_maps_stats maps;
+
+	unwind_maps_stats(unwinding->maps, &maps);
+	*ret = (struct unwinding_stats){
+		.kernel_bytes = maps.bytes,
+		.kernel_bytes_max = maps.bytes_max,
+		.rows = maps.rows,
+		.files = maps.files,
+		.processes = (uint32_t)unwinding->processes.published.cnt,
+		.raw = unwinding->raw_cnt,
+		.raw_dropped = unwinding->raw_dropped,
+		.evicted = unwinding->files.evicted,
+		.refused = unwinding->files.refused,
+		.processes_refused = unwinding->processes.refused,
+		.hooks_error = unwinding->images ? NULL : unwinding->hooks_error.text,
+	};
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Unwinding beside the kernel's walk: it is told of processes and given tables, and stacks that it
+ * could not walk for want of them are unwound here, from registers and a copy of the stack's top.
+ *
+ * A raw stack waits until its process's mappings and the tables of its files are known; at the end
+ * of its epoch no longer than WAIT_NS, then it ends with `[tables not ready]`.
+ */
+#ifndef EBPFPROF_PIPELINE_UNWINDING_H
+#define EBPFPROF_PIPELINE_UNWINDING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "profiler/collect/sampler.h"
+#include "profiler/pipeline/unwind_processes.h"
+
+struct errmsg;
+struct stack_body;
+struct symbolizer;
+struct unwinding;
+
+struct unwinding_config {
+	enum sampler_unwind mode;
+	uint64_t kernel_bytes_max; /* --unwind-memory; 0 = 64 MiB */
+	bool with_cache;
+	const char *cache_dir; /* NULL = the user's */
+};
+
+/** unwinding_new - @sampler and @symbolizer are borrowed; before the sampler starts */
+int unwinding_new(const struct unwinding_config *config, struct sampler *sampler,
+		  struct symbolizer *symbolizer, struct unwinding **ret, struct errmsg *err);
+void unwinding_free(struct unwinding *unwinding);
+
+/** unwinding_add_raw - @body, to be unwound at a later unwinding_tick(); -ENOMEM */
+int unwinding_add_raw(struct unwinding *unwinding, const struct raw_stack_body *body);
+
+/* Records of processes, and a scan of /proc: -ENOMEM. */
+int unwinding_scanned(struct unwinding *unwinding);
+int unwinding_changed(struct unwinding *unwinding, pid_t tgid, enum process_change change);
+void unwinding_forget(struct unwinding *unwinding, pid_t tgid);
+
+/** unwinding_before_records - between two drains of records, the second of which makes sure */
+void unwinding_before_records(struct unwinding *unwinding);
+
+/** unwinding_publish - behind the second */
+int unwinding_publish(struct unwinding *unwinding);
+
+/**
+ * unwinding_tick - unwind what can be, load what has come
+ * @last: what is of @epoch waits no longer: it is given out as it is
+ * @stack: gets each finished stack, borrowed for the call
+ */
+int unwinding_tick(struct unwinding *unwinding, bool last, uint32_t epoch,
+		   int (*stack)(void *context, const struct stack_body *body), void *context);
+
+/** unwinding_waits - how many raw stacks of @epoch wait for tables that are being made */
+size_t unwinding_waits(const struct unwinding *unwinding, uint32_t epoch);
+
+/** unwinding_end_epoch - no program runs that began in an earlier epoch; @before_ns as in symbolizer_trim() */
+void unwinding_end_epoch(struct unwinding *unwinding, uint64_t before_ns);
+
+struct unwinding_stats {
+	uint64_t kernel_bytes, kernel_bytes_max; /* of the maps of tables */
+	uint64_t rows;
+	uint32_t files, processes;
+	uint64_t raw;	      /* stacks unwound here */
+	uint64_t raw_dropped; /* that found no room to wait */
+	uint64_t evicted, refused;
+	uint64_t processes_refused;
+	const char *hooks_error; /* why forks and execs are learnt late; NULL = they are not */
+};
+void unwinding_stats(const struct unwinding *unwinding, struct unwinding_stats *ret);
+
+#endif
