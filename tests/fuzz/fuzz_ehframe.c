@@ -14,7 +14,7 @@
 #include "symbolizer/frame_table.h"
 
 #define ADDRESS 0x100000
-#define COMPARED_MAX 16 /* functions that are emitted alone too */
+#define COMPARED_MAX 4 /* functions that are emitted alone too */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
