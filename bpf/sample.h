@@ -14,7 +14,7 @@
 
 #define STACK_FRAMES_MAX 512 /* power of two */
 #define KERNEL_FRAMES_MAX 127 /* kernel.perf_event_max_stack */
-#define RAW_STACK_BYTES 16384 /* of the stack's top, power of two */
+#define RAW_STACK_BYTES 65536 /* of the stack's top, power of two */
 #define STACK_COMM_BYTES 16
 #define MAP_GENERATIONS 1024 /* power of two; generations[tgid % MAP_GENERATIONS] */
 

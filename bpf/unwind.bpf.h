@@ -33,16 +33,12 @@ struct stack_room {
 	__u32 first_mapping, mapping_cnt; /* of the process; 0 = not known */
 	__u32 list;	       /* serial number of its mappings */
 	__u32 number;	       /* of this room */
-	__u32 rule_generation; /* see sampler_control */
 	__u32 clock;
+	__u64 cache_seed;      /* see find_process() */
 	__u32 is_compat; /* 32-bit code */
-	__u32 reserved;
 	__u64 missing_ip; /* where the walk lacked something */
 	struct kernel_regs kernel_regs; /* see user_regs_of_kernel_entry() */
-	union {
-		struct stack_body body;
-		struct raw_stack_body raw;
-	};
+	struct stack_body body;
 };
 
 #ifndef STACK_ROOMS
@@ -56,6 +52,17 @@ struct {
 	__type(key, __u32);
 	__type(value, struct stack_room);
 } stack_rooms SEC(".maps");
+
+/*
+ * Where a raw stack is put together: [CPU x STACK_ROOMS + origin].  No per-CPU map, whose values end
+ * at 32 KiB.  [load] CPUs x STACK_ROOMS
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, STACK_ROOMS);
+	__type(key, __u32);
+	__type(value, struct raw_stack_body);
+} raw_rooms SEC(".maps");
 
 const volatile __u32 unwind_mode = WALK_AUTO;
 
@@ -156,9 +163,19 @@ static __always_inline int follows_call(__u64 ip)
 	return call_site_ends(code);
 }
 
+#define FOUND_IS_UNSURE 0x10000
+
+static __always_inline bool starts_context(__u64 ip)
+{
+	__u8 code[8];
+
+	return bpf_probe_read_user(code, sizeof(code), (void *)ip) == 0 &&
+	       call_site_is_context_start(code);
+}
+
 static __always_inline int search_rule(struct stack_room *room, __u64 ip, __u32 is_exact)
 {
-	__u32 key, by_call = 1, is_mapped;
+	__u32 key, by_call = 1, unsure = 0, is_mapped;
 	struct unwind_file *file;
 	int rule, call;
 
@@ -167,7 +184,15 @@ static __always_inline int search_rule(struct stack_room *room, __u64 ip, __u32 
 		call = follows_call(ip);
 		if (call < 0 && !is_mapped)
 			return -STACK_BROKEN;
-		by_call = call > 0;
+		/*
+		 * Code of a file that cannot be read: the page is not resident, as most are not in
+		 * a child of a fork.  It is where code is; that must do, and is not remembered.
+		 */
+		by_call = call != 0;
+		if (call < 0)
+			unsure = FOUND_IS_UNSURE;
+		if (!by_call && room->walk.mode != WALK_BY_FP && starts_context(ip))
+			return UNWIND_RULE_BOTTOM;
 	}
 	if (room->walk.mode == WALK_BY_FP && !is_mapped)
 		return by_call ? WALK_FOLLOWS_CALL : 0;
@@ -192,13 +217,13 @@ static __always_inline int search_rule(struct stack_room *room, __u64 ip, __u32 
 		if (rule < 0)
 			rule = UNWIND_RULE_NO_INFO;
 	}
-	return (rule & WALK_RULE_MASK) | (by_call ? WALK_FOLLOWS_CALL : 0);
+	return (rule & WALK_RULE_MASK) | (by_call ? WALK_FOLLOWS_CALL : 0) | unsure;
 }
 
 /* What the cache knows an address by. */
 static __always_inline __u64 cache_tag(const struct stack_room *room, __u64 ip, __u32 is_exact)
 {
-	return hash_mix(room->walk.process + room->rule_generation * 2 + is_exact, ip);
+	return hash_mix(room->cache_seed + is_exact, ip);
 }
 
 __noinline int unwind_search(__u32 number, __u64 ip, __u32 is_exact)
@@ -215,6 +240,8 @@ __noinline int unwind_search(__u32 number, __u64 ip, __u32 is_exact)
 		room->missing_ip = ip;
 		return found;
 	}
+	if (found & FOUND_IS_UNSURE)
+		return found & 0xffff;
 	tag = cache_tag(room, ip, is_exact);
 	slot = (__u16)tag;
 	entry = bpf_map_lookup_elem(&unwind_cache, &slot);
@@ -265,6 +292,19 @@ static __always_inline void find_process(struct stack_room *room, const struct t
 		room->mapping_cnt = 0;
 }
 
+/*
+ * What the cache's entries hold for: one list of mappings, which the children of a fork share; in a
+ * process without, itself.  Rules may be given to others in time; and so that files that are in
+ * use are looked at (struct unwind_file.used), all is looked up anew every eighth clock.
+ */
+static __always_inline __u64 cache_seed(const struct stack_room *room,
+					const struct sampler_control *state)
+{
+	__u64 owner = room->mapping_cnt ? room->list : room->walk.process;
+
+	return hash_mix(hash_mix(owner, state->rule_generation), room->clock >> 3) << 1;
+}
+
 /**
  * unwind_user_stack - callers of the code at room->walk.regs, leaf first, into room->body.frames
  * @room: walk.process, start_stack, tls_base, regs, in_syscall set
@@ -277,11 +317,11 @@ static __always_inline void unwind_user_stack(struct stack_room *room, __u32 num
 	int i;
 
 	room->number = number;
-	room->rule_generation = state->rule_generation;
 	room->clock = state->unwind_clock;
 	room->missing_ip = 0;
 	room->walk.mode = (__u8)unwind_mode;
 	find_process(room, facts);
+	room->cache_seed = cache_seed(room, state);
 	walk_begin(&room->walk);
 	for (i = 0; i <= STACK_FRAMES_MAX; i++) {
 		if (!unwind_frame(number))

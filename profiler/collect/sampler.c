@@ -35,7 +35,7 @@
 #include "sampler.skel.h"
 
 #define DRAIN_BATCH 512u
-#define RING_BYTES_MIN (512u << 10)
+#define RING_BYTES_MIN (4u << 20) /* room for raw stacks, which fill it up to its half */
 #define RING_BYTES_PER_CPU (64u << 10) /* at 99 Hz: 10 new stacks of 80 frames each 100 ms */
 #define COUNTS_MIN 4096u
 #define COUNTS_MAX 65536u
@@ -101,6 +101,9 @@ static int load_sampler(struct sampler *sampler, const struct targets *targets, 
 	code = bpf_map__set_max_entries(skel->maps.counts_0, config->counts_entries);
 	if (!code)
 		code = bpf_map__set_max_entries(skel->maps.counts_1, config->counts_entries);
+	if (!code)
+		code = bpf_map__set_max_entries(skel->maps.raw_rooms,
+						(uint32_t)cpus_possible_cnt());
 	if (!code)
 		code = shared_maps_lend(sampler->maps, skel->obj, err);
 	if (code)
@@ -480,6 +483,11 @@ void sampler_quiesce(struct sampler *sampler)
 	wait_for_programs();
 }
 
+int sampler_poll_fd(const struct sampler *sampler)
+{
+	return shared_maps_bodies_fd(sampler->maps);
+}
+
 struct shared_maps *sampler_shared_maps(struct sampler *sampler)
 {
 	return sampler->maps;
@@ -499,7 +507,8 @@ void sampler_cost(const struct sampler *sampler, struct sampler_cost *ret)
 	*ret = (struct sampler_cost){ .map_bytes = shared_maps_bytes(sampler->maps) };
 	ret->map_bytes += map_memlock_bytes(bpf_map__fd(sampler->skel->maps.counts_0)) * 2;
 	bpf_object__for_each_map(map, sampler->skel->obj)
-		if (map == sampler->skel->maps.stack_rooms)
+		if (map == sampler->skel->maps.stack_rooms ||
+		    map == sampler->skel->maps.raw_rooms)
 			ret->map_bytes += map_memlock_bytes(bpf_map__fd(map));
 	if (bpf_obj_get_info_by_fd(bpf_program__fd(sampler->skel->progs.sample_cpu), &info,
 				   &info_bytes) == 0) {

@@ -33,6 +33,7 @@
 #include "symbolizer/process.h"
 
 #define DRAIN_NS (100 * NS_PER_MS)
+#define DRAIN_HURRY_NS (20 * NS_PER_MS) /* while programs start: their stacks want their tables */
 #define SIDEBAND_RING_BYTES (256u << 10)
 #define RESCAN_NS NS_PER_SEC
 #define NAMELESS_BYTES_MAX (2u << 20)
@@ -57,6 +58,7 @@ struct session {
 	struct hashmap exited; /* pid_t -> nothing: leaders that have exited, perhaps not the last */
 	uint64_t sideband_lost, sideband_refused, next_rescan_ns;
 	bool rescan_wanted;
+	bool programs_started; /* since the last tick */
 	uint64_t start_ns, window_start_ns, window_start_wall_ns; /* monotonic, UTC */
 	uint64_t next_flush_ns, next_window_ns, next_second_ns, last_flush_ns, pulled_ns;
 };
@@ -128,6 +130,7 @@ static int on_sideband(void *context, const struct sideband_event *event)
 			err = unwinding_changed(session->unwinding, event->tgid, PROCESS_NEW);
 		break;
 	case SIDEBAND_EXEC:
+		session->programs_started = true;
 		err = symbolizer_on_exec(session->symbolizer, event->tgid, event->time_ns);
 		if (!err)
 			err = unwinding_changed(session->unwinding, event->tgid, PROCESS_NEW);
@@ -136,8 +139,12 @@ static int on_sideband(void *context, const struct sideband_event *event)
 		err = on_mmap(session, event);
 		break;
 	case SIDEBAND_EXIT:
-		if (event->tid == event->tgid && !hashmap_put(&session->exited, &event->tgid, NULL))
+		if (event->tid != event->tgid)
+			break;
+		if (!hashmap_put(&session->exited, &event->tgid, NULL))
 			err = -ENOMEM;
+		else
+			err = unwinding_changed(session->unwinding, event->tgid, PROCESS_ENDED);
 		break;
 	}
 	/* Too many processes or mappings: the frames of those lack names, which is counted. */
@@ -254,6 +261,8 @@ static int drain(struct session *session)
 {
 	int err = pull(session);
 
+	watch_set_interval(&session->watch, session->programs_started ? DRAIN_HURRY_NS : DRAIN_NS);
+	session->programs_started = false;
 	symbolizer_await_names(session->symbolizer, false);
 	if (!err)
 		err = unwinding_tick(session->unwinding, false, 0, on_stack, session);
@@ -450,7 +459,7 @@ static int open_all(struct session *session)
 	if (err)
 		return fail(session, err, "begin a window");
 	return watch_start(&session->watch, DRAIN_NS, sideband_poll_fd(session->sideband),
-			   session->err);
+			   sampler_poll_fd(session->sampler), session->err);
 }
 
 static int start(struct session *session)

@@ -236,6 +236,17 @@ int unwind_processes_seen(struct unwind_processes *processes, pid_t tgid,
 	return publish(processes, tgid, process, &image);
 }
 
+static void forget_published(struct unwind_processes *processes, pid_t tgid)
+{
+	struct published_process *published = hashmap_get(&processes->published, &tgid);
+
+	if (!published)
+		return;
+	unwind_maps_forget(processes->maps, tgid);
+	drop_list(processes, published);
+	hashmap_del(&processes->published, &tgid);
+}
+
 int unwind_processes_publish(struct unwind_processes *processes)
 {
 	uint64_t now_ns = monotonic_ns();
@@ -259,8 +270,12 @@ int unwind_processes_publish(struct unwind_processes *processes)
 				*kept = *changed;
 			continue;
 		}
-		if (!changed->image.known)
-			continue; /* its first sample tells */
+		if (!changed->image.known) {
+			/* Gone, or (without hooks) its first sample will tell. */
+			if (processes->has_hooks)
+				forget_published(processes, tgid);
+			continue;
+		}
 		process = symbolizer_process(processes->symbolizer, tgid, now_ns);
 		if (process && process_is_alive(process))
 			err = publish(processes, tgid, process, &changed->image);
@@ -272,12 +287,6 @@ int unwind_processes_publish(struct unwind_processes *processes)
 
 void unwind_processes_forget(struct unwind_processes *processes, pid_t tgid)
 {
-	struct published_process *published = hashmap_get(&processes->published, &tgid);
-
 	hashmap_del(&processes->changed, &tgid);
-	if (!published)
-		return;
-	unwind_maps_forget(processes->maps, tgid);
-	drop_list(processes, published);
-	hashmap_del(&processes->published, &tgid);
+	forget_published(processes, tgid);
 }

@@ -12,6 +12,7 @@
 #ifndef EBPFPROF_PIPELINE_UNWIND_PROCESSES_H
 #define EBPFPROF_PIPELINE_UNWIND_PROCESSES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -32,12 +33,14 @@ struct unwind_processes {
 	struct hashmap lists;	  /* struct list_key -> struct shared_list: equal mappings once */
 	struct unwind_mapping *scratch; /* [scratch_capacity] */
 	size_t scratch_capacity;
+	bool has_hooks;		  /* a living process's image is always known */
 	uint64_t refused;	  /* processes for which there was no room */
 };
 
 enum process_change {
 	PROCESS_MAPPED,
 	PROCESS_NEW, /* fork or exec */
+	PROCESS_ENDED, /* its leader, perhaps not the last thread */
 };
 
 void unwind_processes_init(struct unwind_processes *processes, struct unwind_maps *maps,

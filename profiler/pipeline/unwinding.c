@@ -21,8 +21,8 @@
 
 #define KERNEL_BYTES_MAX (64ull << 20)
 #define RAW_BYTES_MAX (16u << 20) /* of raw stacks that wait */
+#define RETRY_TICKS 4	       /* a process's missing records come within some ticks, or never */
 #define TABLES_IDLE_NS (600 * NS_PER_SEC)
-#define STACK_SPAN (64ull << 20) /* an address so near above the copy is the stack's */
 
 struct unwinding {
 	enum unwind_mode mode;
@@ -36,6 +36,8 @@ struct unwinding {
 	struct strbuf raw; /* struct raw_stack_body, each padded to 8 bytes */
 	struct stack_body body; /* of the stack being unwound */
 	struct errmsg hooks_error;
+	size_t raw_tried; /* of `raw`, bytes: what lacked something at an earlier tick */
+	unsigned int ticks;
 	uint64_t raw_cnt, raw_dropped;
 };
 
@@ -70,6 +72,8 @@ static int open_all(struct unwinding *unwinding, const struct unwinding_config *
 	/* Without the hooks new processes are known a little later. */
 	if (images_new(shared, &unwinding->images, &unwinding->hooks_error) < 0)
 		unwinding->images = NULL;
+	unwinding->processes.has_hooks = unwinding->images &&
+					 images_has_seeded(unwinding->images);
 	return 0;
 }
 
@@ -164,13 +168,11 @@ struct raw_target {
 	bool cut; /* it wanted more of the stack than was copied */
 };
 
-static bool read_stack(struct raw_target *target, uint64_t address, void *bytes, size_t size,
-		       bool *ret_is_stack)
+static bool read_stack(const struct raw_target *target, uint64_t address, void *bytes, size_t size)
 {
 	const struct raw_stack_body *body = target->body;
 	uint64_t offset = address - body->regs[UNWIND_REG_SP];
 
-	*ret_is_stack = offset < body->stack_bytes || offset < STACK_SPAN;
 	if (offset < body->stack_bytes && size <= body->stack_bytes - offset) {
 		memcpy(bytes, body->stack + offset, size);
 		return true;
@@ -182,9 +184,8 @@ static bool read_target(void *context, uint64_t address, void *bytes, size_t siz
 {
 	struct raw_target *target = context;
 	struct code_region region;
-	bool is_stack;
 
-	if (read_stack(target, address, bytes, size, &is_stack))
+	if (read_stack(target, address, bytes, size))
 		return true;
 	if (target->process &&
 	    process_find_code(target->process, address, target->body->header.time_ns, &region)) {
@@ -194,7 +195,8 @@ static bool read_target(void *context, uint64_t address, void *bytes, size_t siz
 			return binary_read_code(region.binary, address - region.bias, bytes, size);
 		return process_read_memory((pid_t)target->body->tgid, address, bytes, size);
 	}
-	target->cut |= is_stack;
+	/* Further up, or another stack: goroutines' and signals' are not copied. */
+	target->cut = true;
 	return false;
 }
 
@@ -247,14 +249,16 @@ static void unwind_raw(struct unwinding *unwinding, const struct raw_stack_body 
 		body->end = STACK_CUT;
 }
 
-static int unwind_all(struct unwinding *unwinding, bool last, uint32_t epoch,
+/* @first: of `raw`, bytes: those before are not tried again */
+static int unwind_all(struct unwinding *unwinding, size_t first, bool last, uint32_t epoch,
 		      int (*stack)(void *context, const struct stack_body *body), void *context)
 {
 	struct strbuf later = STRBUF_INIT;
 	const struct raw_stack_body *raw;
-	size_t cursor = 0;
+	size_t cursor = first;
 	int r = 0;
 
+	strbuf_add(&later, unwinding->raw.text, first);
 	while ((raw = next_raw(&unwinding->raw, &cursor))) {
 		/* After an error the rest waits: nothing is forgotten. */
 		if (r >= 0)
@@ -269,6 +273,7 @@ static int unwind_all(struct unwinding *unwinding, bool last, uint32_t epoch,
 	}
 	strbuf_free(&unwinding->raw);
 	unwinding->raw = later;
+	unwinding->raw_tried = later.len;
 	return r;
 }
 
@@ -288,12 +293,16 @@ static int note_images(struct unwinding *unwinding)
 int unwinding_tick(struct unwinding *unwinding, bool last, uint32_t epoch,
 		   int (*stack)(void *context, const struct stack_body *body), void *context)
 {
-	int r;
+	bool again = frame_tables_collect(unwinding->tables) || last ||
+		     ++unwinding->ticks % RETRY_TICKS == 0;
+	int r = 0;
 
-	frame_tables_collect(unwinding->tables);
-	r = note_images(unwinding);
-	if (!r)
-		r = unwind_all(unwinding, last, epoch, stack, context);
+	if (unwinding->raw.len && (again || unwinding->raw.len > unwinding->raw_tried)) {
+		r = note_images(unwinding);
+		if (!r)
+			r = unwind_all(unwinding, again ? 0 : unwinding->raw_tried, last, epoch,
+				       stack, context);
+	}
 	unwind_files_load(&unwinding->files);
 	return r;
 }
