@@ -48,6 +48,23 @@ static inline __attribute__((always_inline)) int call_site_is_thread_start(const
 	return code[7] == 0x90;
 }
 
+/**
+ * call_site_is_context_start - do the 8 bytes @code at an address begin what a context returns to?
+ *
+ * makecontext() puts the address of glibc's __start_context on the new stack, as if it had called
+ * the context's function (sysdeps/unix/sysv/linux/x86_64/__start_context.S): mov %rbx,%rsp;
+ * mov (%rsp),%rdi; and before that nothing, or endbr64 with CET.
+ */
+static inline __attribute__((always_inline)) int call_site_is_context_start(const __u8 code[8])
+{
+	__u32 moves = (code[0] ^ 0x48) | (code[1] ^ 0x89) | (code[2] ^ 0xdc) | (code[3] ^ 0x48) |
+		      (code[4] ^ 0x8b) | (code[5] ^ 0x3c) | (code[6] ^ 0x24);
+	__u32 endbr = (code[0] ^ 0xf3) | (code[1] ^ 0x0f) | (code[2] ^ 0x1e) | (code[3] ^ 0xfa) |
+		      (code[4] ^ 0x48) | (code[5] ^ 0x89) | (code[6] ^ 0xdc);
+
+	return moves * endbr == 0;
+}
+
 /* Does the code in front of ip, code[0..1], end in `syscall` (0F 05)? */
 static inline __attribute__((always_inline)) int call_site_is_syscall(const __u8 code[8])
 {
@@ -94,6 +111,12 @@ static inline __attribute__((always_inline)) int call_site_ends(const __u8 code[
 static inline __attribute__((always_inline)) int call_site_is_thread_start(const __u8 code[8])
 {
 	return code[7] == 0xd5 && code[6] == 0x03 && code[5] == 0x20 && code[4] == 0x1f; /* NOP */
+}
+
+static inline __attribute__((always_inline)) int call_site_is_context_start(const __u8 code[8])
+{
+	(void)code;
+	return 0;
 }
 
 static inline __attribute__((always_inline)) int call_site_is_syscall(const __u8 code[8])

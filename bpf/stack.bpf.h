@@ -86,13 +86,22 @@ static __always_inline __u64 process_hash(const struct task_facts *facts)
 	return hash_mix(hash, 1);
 }
 
-/* How much of the stack is worth copying: up to its base, where that is known. */
+/*
+ * How much of the stack to copy: up to its base, where that is known, and the less the fuller the
+ * ring is: many shallow stacks are better than few deep ones.  0: half of it is kept for others.
+ */
 static __always_inline __u32 stack_depth(const struct walk *walk)
 {
+	__u64 quarter = bpf_ringbuf_query(&bodies, BPF_RB_RING_SIZE) / 4;
+	__u64 used = bpf_ringbuf_query(&bodies, BPF_RB_AVAIL_DATA);
 	__u64 main_depth = walk->start_stack - walk->regs[UNWIND_REG_SP] + 16;
 	__u64 thread_depth = walk->tls_base - walk->regs[UNWIND_REG_SP];
 	__u32 depth = RAW_STACK_BYTES;
 
+	if (used > 2 * quarter)
+		return 0;
+	if (used > quarter)
+		depth = RAW_STACK_BYTES / 4;
 	if (main_depth < depth)
 		depth = (__u32)main_depth;
 	if (thread_depth < depth)
@@ -121,7 +130,7 @@ static __always_inline __u32 stack_copy(struct raw_stack_body *raw, __u64 sp, __
 
 /*
  * Send what the walk began with instead of a stack: user space unwinds it when it has what was
- * missing.  Its id, or 0: it found no room in the ring, half of which is kept for stacks.
+ * missing.  Its id, or 0: it found no room in the ring.
  */
 static __noinline __maybe_unused __u64 raw_stack_send(const struct moment *moment,
 						      const struct task_facts *facts,
@@ -129,11 +138,10 @@ static __noinline __maybe_unused __u64 raw_stack_send(const struct moment *momen
 {
 	__u32 bytes, place = bpf_get_smp_processor_id() * STACK_ROOMS + room->number;
 	struct raw_stack_body *raw = bpf_map_lookup_elem(&raw_rooms, &place);
+	__u64 flags;
 
-	if (!raw)
-		return 0;
-	if (bpf_ringbuf_query(&bodies, BPF_RB_AVAIL_DATA) * 2 >
-	    bpf_ringbuf_query(&bodies, BPF_RB_RING_SIZE))
+	bytes = stack_depth(&room->walk);
+	if (!raw || !bytes)
 		return 0;
 	body_begin(moment, &raw->header, BODY_RAW_STACK);
 	raw->id = hash_mix(hash_mix(room->walk.process, moment->time_ns), facts->tid) | 1;
@@ -145,13 +153,18 @@ static __noinline __maybe_unused __u64 raw_stack_send(const struct moment *momen
 	raw->missing_ip = room->missing_ip;
 	__builtin_memcpy(raw->regs, room->walk.regs, sizeof(raw->regs));
 	raw->in_syscall = room->walk.in_syscall;
-	bytes = stack_copy(raw, raw->regs[UNWIND_REG_SP], stack_depth(&room->walk));
+	bytes = stack_copy(raw, raw->regs[UNWIND_REG_SP], bytes);
 	raw->stack_bytes = bytes;
 	bytes &= 2 * RAW_STACK_BYTES - 1;
 	if (bytes > RAW_STACK_BYTES)
 		return 0;
+	/* A burst of them fills the ring before the next tick. */
+	flags = bpf_ringbuf_query(&bodies, BPF_RB_AVAIL_DATA) >
+				bpf_ringbuf_query(&bodies, BPF_RB_RING_SIZE) / 8 ?
+			BPF_RB_FORCE_WAKEUP :
+			BPF_RB_NO_WAKEUP;
 	if (bpf_ringbuf_output(&bodies, raw, __builtin_offsetof(struct raw_stack_body, stack) + bytes,
-			       BPF_RB_NO_WAKEUP))
+			       flags))
 		return 0;
 	return raw->id;
 }

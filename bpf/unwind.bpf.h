@@ -165,6 +165,14 @@ static __always_inline int follows_call(__u64 ip)
 
 #define FOUND_IS_UNSURE 0x10000
 
+static __always_inline bool starts_context(__u64 ip)
+{
+	__u8 code[8];
+
+	return bpf_probe_read_user(code, sizeof(code), (void *)ip) == 0 &&
+	       call_site_is_context_start(code);
+}
+
 static __always_inline int search_rule(struct stack_room *room, __u64 ip, __u32 is_exact)
 {
 	__u32 key, by_call = 1, unsure = 0, is_mapped;
@@ -183,6 +191,8 @@ static __always_inline int search_rule(struct stack_room *room, __u64 ip, __u32 
 		by_call = call != 0;
 		if (call < 0)
 			unsure = FOUND_IS_UNSURE;
+		if (!by_call && room->walk.mode != WALK_BY_FP && starts_context(ip))
+			return UNWIND_RULE_BOTTOM;
 	}
 	if (room->walk.mode == WALK_BY_FP && !is_mapped)
 		return by_call ? WALK_FOLLOWS_CALL : 0;

@@ -49,6 +49,8 @@ enum unwind_cfa {
 	UNWIND_EXPRESSION,  /* told in a way that we do not follow */
 	UNWIND_CORRUPT,	    /* the table contradicts itself here */
 	UNWIND_JIT,	    /* not in a file: code made at run time */
+	UNWIND_SP_RETURN,   /* sp + cfa_offset, but the return address is in DWARF register `reg`:
+			       only in an interrupted frame (glibc's vfork) */
 	UNWIND_CFA_CNT,
 };
 
@@ -76,7 +78,8 @@ struct unwind_rule {
 #define UNWIND_RULE_NO_INFO 0
 #define UNWIND_RULE_JIT 1
 #define UNWIND_RULE_FULL 2 /* the rule found no room among `unwind_rules`; acts as _NO_INFO */
-#define UNWIND_RULE_FIRST_FREE 3
+#define UNWIND_RULE_BOTTOM 3
+#define UNWIND_RULE_FIRST_FREE 4
 
 struct unwind_row {
 	__u16 pc;   /* low bits of the address from which on @rule holds, up to the next row */

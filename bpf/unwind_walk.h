@@ -126,7 +126,8 @@ walk_inline bool walk_fp_ends(struct walk *walk)
 	 */
 	if (walk->last_fp && (walk->fp == 0 || walk_at_base(walk, walk->last_fp)))
 		return walk_ends(walk, STACK_COMPLETE);
-	if (walk->cnt > 1 && walk->fp == 0 && walk_at_base(walk, walk->sp))
+	/* Nor is a frame without rule at the very base: musl's start code has none. */
+	if (walk->cnt > 1 && walk_at_base(walk, walk->sp))
 		return walk_ends(walk, STACK_COMPLETE);
 	return walk_ends(walk, (enum stack_end)walk->why);
 }
@@ -238,6 +239,9 @@ walk_inline bool walk_cfa(struct walk *walk, const struct unwind_rule *rule, __u
 		else if (!walk_read(walk, walk->regs_at + walk_sigcontext_word(rule->reg) * 8,
 				    &base, sizeof(base)))
 			return walk_unreadable(walk, walk->regs_at);
+	} else if (cfa == UNWIND_SP_RETURN) {
+		if (walk->via != WALK_VIA_REGS || walk->regs_at)
+			return walk_ends(walk, STACK_EXPRESSION);
 	} else if (cfa == UNWIND_PLT) {
 		offset = (walk->ip & 15) >= offset ? 16 : 8;
 	}
@@ -278,7 +282,9 @@ walk_inline bool walk_by_rule(struct walk *walk, const struct unwind_rule *rule)
 
 	if (!walk_cfa(walk, rule, &cfa))
 		return false;
-	if (rule->fp == UNWIND_AT_CFA && rule->fp_offset == -16) {
+	if (rule->cfa == UNWIND_SP_RETURN) {
+		words[1] = walk->regs[rule->reg & 15];
+	} else if (rule->fp == UNWIND_AT_CFA && rule->fp_offset == -16) {
 		if (!walk_read(walk, cfa - 16, words, sizeof(words)))
 			return walk_unreadable(walk, cfa - 16);
 		walk->fp = words[0];
@@ -352,6 +358,9 @@ walk_inline bool walk_frame(struct walk *walk, __u64 *frames)
 	if (walk->via != WALK_VIA_REGS &&
 	    (found == -STACK_BROKEN || (found >= 0 && !walk_is_caller(walk, found, rule))))
 		return walk_ends(walk, STACK_CORRUPT);
+	/* What nothing called begins at its address: a signal's trampoline, a context's start. */
+	if (found >= 0 && !(found & WALK_FOLLOWS_CALL))
+		is_exact = true;
 	frames[walk->cnt & (STACK_FRAMES_MAX - 1)] =
 		walk->ip | (is_exact && walk->cnt ? STACK_FRAME_IS_EXACT : 0);
 	walk->hash = hash_mix(walk->hash, walk->ip);

@@ -8,6 +8,7 @@
 #include "symbolizer/binary.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -17,12 +18,13 @@
 #include "profiler/base/clock.h"
 #include "profiler/base/fileio.h"
 #include "profiler/base/strbuf.h"
+#include "symbolizer/binary_bytes.h"
 #include "symbolizer/binary_private.h"
 #include "symbolizer/proc_maps.h"
 #include "symbolizer/source_frames.h"
 #include "symbolizer/symtab.h"
 
-#define OWN_MAPS_MAX (4u << 20)	/* bytes of /proc/self/maps */
+#define OWN_MAPS_MAX (4u << 20) /* bytes of /proc/self/maps */
 #define CACHED_SYMBOLS_MIN 2000 /* a smaller table is read faster than its cache entry */
 
 /* ---- the vdso ---- */
@@ -224,6 +226,46 @@ int binary_ensure_open(struct binary *binary)
 	return binary->file.fd < 0 ? reopen(binary) : 0;
 }
 
+/* ---- its bytes, for others ---- */
+
+int binary_dup_file(struct binary *binary, int *ret_fd)
+{
+	int r = binary_error(binary), fd;
+
+	if (binary->image)
+		return -ENOENT;
+	if (r == 0 && binary->unreachable)
+		r = -ESTALE;
+	if (r == 0 && binary->file.fd < 0)
+		r = reopen(binary);
+	if (r < 0)
+		return r;
+	if (binary->file.fd < 0) /* it is no ELF file any more */
+		return -ESTALE;
+	fd = fcntl(binary->file.fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+void *binary_image(const struct binary *binary, size_t *ret_size)
+{
+	*ret_size = binary->image_bytes;
+	return binary->image;
+}
+
+const struct elf_build_id *binary_build_id_bytes(const struct binary *binary)
+{
+	return &binary->build_id;
+}
+
+size_t binary_segments(const struct binary *binary, const struct elf_segment **ret)
+{
+	*ret = binary->file.segments;
+	return binary->file.segment_cnt;
+}
+
 static void on_drop_debug(void *context)
 {
 	struct binary *binary = context;
@@ -268,10 +310,13 @@ static void describe_sources(struct binary *binary, size_t dropped)
 		unsigned int flag;
 		const char *text;
 	} words[] = {
-		{ NAMES_GOPCLNTAB, "gopclntab" }, { NAMES_DEBUGINFOD, "debuginfod" },
-		{ NAMES_DEBUG_FILE, "debug file" }, { NAMES_DWARF, "DWARF" },
+		{ NAMES_GOPCLNTAB, "gopclntab" },
+		{ NAMES_DEBUGINFOD, "debuginfod" },
+		{ NAMES_DEBUG_FILE, "debug file" },
+		{ NAMES_DWARF, "DWARF" },
 		{ NAMES_DWARF_LARGE, "DWARF too large" },
-		{ NAMES_MINI_DEBUG, "gnu_debugdata" }, { NAMES_SYMTAB, "symtab" },
+		{ NAMES_MINI_DEBUG, "gnu_debugdata" },
+		{ NAMES_SYMTAB, "symtab" },
 		{ NAMES_DYNSYM, "dynsym" },
 	};
 	unsigned int left = binary->sources;

@@ -3,11 +3,11 @@
  * Joining what a file tells of frames into one table.
  *
  * Sources, the better ones first: .eh_frame, which the program itself unwinds by when it throws;
- * Go's pclntab, which Go's runtime unwinds by; .debug_frame, which only debuggers read; the entry
- * point.  Each gives its functions by ascending address without overlaps, and a sweep over all of
- * them hands each address to the best source that covers it: a function of a lesser one is cut
- * where a better one begins.  One array of all ranges, sorted, was the alternative: 24 bytes a
- * function more, and sorted already.
+ * Go's pclntab, which Go's runtime unwinds by; .debug_frame, which only debuggers read; stubs that
+ * the linker left untold (frame_stubs.c); the entry point.  Each gives its functions by ascending
+ * address without overlaps, and a sweep over all of them hands each address to the best source that
+ * covers it: a function of a lesser one is cut where a better one begins.  One array of all ranges,
+ * sorted, was the alternative: 24 bytes a function more, and sorted already.
  *
  * .debug_frame is not read in Go programs: it says what the pclntab says, compressed, in megabytes.
  *
@@ -37,6 +37,7 @@ enum source {
 	SOURCE_EH,
 	SOURCE_GO,
 	SOURCE_DEBUG,
+	SOURCE_STUBS,
 	SOURCE_ENTRY,
 	SOURCE_CNT,
 };
@@ -45,6 +46,7 @@ struct sources {
 	struct section eh_section, debug_section;
 	struct ehframe *eh, *debug;
 	struct frame_go *go;
+	struct frame_stubs stubs;
 	uint64_t entry;
 	size_t cnt[SOURCE_CNT]; /* functions of each */
 };
@@ -149,9 +151,12 @@ static int open_sources(struct elf_file *elf, struct sources *sources)
 		ret = open_go(elf, sources);
 	if (!ret && !sources->go)
 		ret = open_debug(elf, sources);
+	if (!ret)
+		ret = frame_stubs_open(elf, &sources->stubs);
 	if (ret)
 		return ret;
 	find_entry(elf, sources);
+	sources->cnt[SOURCE_STUBS] = sources->stubs.cnt;
 	sources->cnt[SOURCE_EH] = sources->eh ? ehframe_cnt(sources->eh) : 0;
 	sources->cnt[SOURCE_GO] = sources->go ? frame_go_cnt(sources->go) : 0;
 	sources->cnt[SOURCE_DEBUG] = sources->debug ? ehframe_cnt(sources->debug) : 0;
@@ -171,6 +176,9 @@ static void range_of(const struct sources *sources, enum source source, struct n
 		break;
 	case SOURCE_DEBUG:
 		ehframe_range(sources->debug, next->index, &next->start, &next->end);
+		break;
+	case SOURCE_STUBS:
+		frame_stubs_range(&sources->stubs, next->index, &next->start, &next->end);
 		break;
 	default:
 		next->start = sources->entry;
@@ -198,6 +206,8 @@ static int emit(struct sources *sources, enum source source, size_t index,
 		return frame_go_emit(sources->go, index, builder);
 	case SOURCE_DEBUG:
 		return ehframe_emit(sources->debug, index, builder);
+	case SOURCE_STUBS:
+		return frame_stubs_emit(&sources->stubs, index, builder);
 	default:
 		return emit_entry(sources, builder);
 	}

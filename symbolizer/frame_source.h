@@ -18,12 +18,12 @@ struct elf_file;
 /* What was met, for reports and benchmarks; counts of functions and rows before merging. */
 struct frame_census {
 	uint32_t eh_functions, debug_functions, go_functions;
-	uint64_t rows_met;	/* before equal neighbours were merged */
+	uint64_t rows_met; /* before equal neighbours were merged */
 	uint32_t rows, rules, pages;
-	uint32_t expressions;	/* rows told in a way that we do not follow, by kind: */
+	uint32_t expressions; /* rows told in a way that we do not follow, by kind: */
 	uint32_t expression_cfa, expression_return_address, expression_register, rule_overflow;
-	uint32_t corrupt;	/* functions whose instructions contradict themselves or the format */
-	uint32_t overlapping;	/* functions that another one covered already */
+	uint32_t corrupt;     /* functions whose instructions contradict themselves or the format */
+	uint32_t overlapping; /* functions that another one covered already */
 };
 
 /**

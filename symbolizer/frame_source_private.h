@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What frame_source.c has of frame_header.c. */
+/* What frame_source.c has of frame_header.c and frame_stubs.c. */
 #ifndef EBPFPROF_SYMBOLIZER_FRAME_SOURCE_PRIVATE_H
 #define EBPFPROF_SYMBOLIZER_FRAME_SOURCE_PRIVATE_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "symbolizer/section.h"
 
 struct elf_file;
-struct section;
+struct frame_builder;
 
 /**
  * frame_section_of_header - .eh_frame by what PT_GNU_EH_FRAME says
@@ -15,5 +19,21 @@ struct section;
  */
 int frame_section_of_header(struct elf_file *elf, struct section *ret,
 			    bool *ret_ends_at_terminator);
+
+#define FRAME_STUBS_SECTIONS 4
+
+/* Sections of stubs of the procedure linkage table, by ascending address; none is owned. */
+struct frame_stubs {
+	struct section sections[FRAME_STUBS_SECTIONS];
+	size_t cnt;
+};
+
+/** frame_stubs_open - Errors: -EIO; -ENOMEM */
+int frame_stubs_open(struct elf_file *elf, struct frame_stubs *ret);
+
+/** frame_stubs_range, frame_stubs_emit - of section @index < cnt */
+void frame_stubs_range(const struct frame_stubs *stubs, size_t index, uint64_t *ret_start,
+		       uint64_t *ret_end);
+int frame_stubs_emit(struct frame_stubs *stubs, size_t index, struct frame_builder *builder);
 
 #endif

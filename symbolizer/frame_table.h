@@ -37,6 +37,7 @@ enum frame_cfa {
 	FRAME_BOTTOM,
 	FRAME_EXPRESSION,
 	FRAME_CORRUPT,
+	FRAME_SP_RETURN = 13,
 };
 
 enum frame_saved {

@@ -26,17 +26,30 @@ struct frame_tables;
 struct frame_tables_config {
 	bool with_cache;
 	const char *cache_dir; /* NULL = the user's; borrowed */
-	size_t heap_bytes_max; /* of tables that are not mapped from disk; 0 = 64 MiB */
+	/* Of tables that are not mapped from disk; 0 = 64 MiB.  What frame_tables_trim() leaves at
+	 * most; between two calls up to twice as much, beyond which tables are FAILED (-ENOSPC) */
+	size_t heap_bytes_max;
 };
 
 enum frame_state {
 	FRAME_STATE_PENDING, /* being made */
 	FRAME_STATE_READY,
 	FRAME_STATE_NO_INFO, /* the file tells nothing of frames */
-	FRAME_STATE_FAILED,  /* it could not be read, or its table is too large: @error */
+	/* It could not be read, or its table is too large: @error.  What may pass (memory,
+	 * descriptors, a file replaced) is tried again by a call ten seconds later. */
+	FRAME_STATE_FAILED,
 };
 
+/**
+ * frame_tables_new - -ENOMEM, or -errno of the descriptor
+ * Without a folder for the cache it goes without; without a thread the caller's makes the tables.
+ */
 int frame_tables_new(const struct frame_tables_config *config, struct frame_tables **ret);
+
+/**
+ * frame_tables_free - end the thread; waits for the table that it is making: a second or two
+ * Before the binaries' cache: those that wait are referenced.
+ */
 void frame_tables_free(struct frame_tables *tables);
 
 /**

@@ -8,6 +8,8 @@
  * temporary name and renamed, never changed; a directory or file that is not ours (owner, mode
  * writable by others, a link) is not used.  An entry that does not fit in any way is ignored,
  * removed and made anew.  The folder is kept below a size: the entries used longest ago go.
+ * One struct symbol_cache is of one thread; several of the same folder, in one process or in many,
+ * do not disturb each other.
  */
 #ifndef EBPFPROF_SYMBOLIZER_SYMBOL_CACHE_H
 #define EBPFPROF_SYMBOLIZER_SYMBOL_CACHE_H
@@ -23,6 +25,7 @@ struct symbol_cache;
 enum symbol_cache_kind {
 	CACHE_SYMTAB,
 	CACHE_DWARF_INDEX,
+	CACHE_FRAME_TABLE,
 	CACHE_KIND_CNT,
 };
 

@@ -36,6 +36,7 @@
 static const char *const kind_names[CACHE_KIND_CNT] = {
 	[CACHE_SYMTAB] = "symtab",
 	[CACHE_DWARF_INDEX] = "dwarf",
+	[CACHE_FRAME_TABLE] = "frames",
 };
 
 bool cache_is_ours(const struct symbol_cache *cache, const struct stat *info)

@@ -5,6 +5,7 @@
  */
 #include "profiler/base/hashmap.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -21,16 +22,18 @@ static uint64_t mix(uint64_t hash)
 	return hash ^ (hash >> 32);
 }
 
+/* Threads that come first at the same time must end up with the same one. */
 static uint64_t hash_seed(void)
 {
-	static uint64_t seed;
+	static _Atomic uint64_t seed;
+	uint64_t known = atomic_load_explicit(&seed, memory_order_relaxed), made;
 
-	if (!seed) {
-		if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
-			seed = mix((uintptr_t)&seed);
-		seed |= 1;
-	}
-	return seed;
+	if (known)
+		return known;
+	if (getrandom(&made, sizeof(made), GRND_NONBLOCK) != sizeof(made))
+		made = mix((uintptr_t)&seed);
+	made |= 1;
+	return atomic_compare_exchange_strong(&seed, &known, made) ? made : known;
 }
 
 uint64_t hash_bytes(const void *bytes, size_t size)
@@ -190,8 +193,7 @@ bool hashmap_del(struct hashmap *map, const void *key)
 	return true;
 }
 
-bool hashmap_next(const struct hashmap *map, size_t *cursor, const void **ret_key,
-		  void **ret_value)
+bool hashmap_next(const struct hashmap *map, size_t *cursor, const void **ret_key, void **ret_value)
 {
 	for (; *cursor < map->capacity; (*cursor)++) {
 		if (!map->used[*cursor])

@@ -35,7 +35,7 @@
 #include "sampler.skel.h"
 
 #define DRAIN_BATCH 512u
-#define RING_BYTES_MIN (1u << 20) /* raw stacks fill it up to its half */
+#define RING_BYTES_MIN (4u << 20) /* room for raw stacks, which fill it up to its half */
 #define RING_BYTES_PER_CPU (64u << 10) /* at 99 Hz: 10 new stacks of 80 frames each 100 ms */
 #define COUNTS_MIN 4096u
 #define COUNTS_MAX 65536u
@@ -481,6 +481,11 @@ void sampler_quiesce(struct sampler *sampler)
 {
 	(void)sampler;
 	wait_for_programs();
+}
+
+int sampler_poll_fd(const struct sampler *sampler)
+{
+	return shared_maps_bodies_fd(sampler->maps);
 }
 
 struct shared_maps *sampler_shared_maps(struct sampler *sampler)

@@ -114,6 +114,9 @@ void sampler_raise_generation(struct sampler *sampler, pid_t tgid);
 /** sampler_quiesce - wait until no program runs that runs now */
 void sampler_quiesce(struct sampler *sampler);
 
+/** sampler_poll_fd - wakes (edge-triggered) when raw stacks are about to fill the ring */
+int sampler_poll_fd(const struct sampler *sampler);
+
 /** sampler_shared_maps - the maps that it shares with other objects; they live as long as it */
 struct shared_maps *sampler_shared_maps(struct sampler *sampler);
 

@@ -302,6 +302,7 @@ static void write_pages(struct unwind_maps *unwind, const struct unwind_place *p
 	}
 }
 
+/* Blocks come last of what can fail: they cost most. */
 static int fill_place(struct unwind_maps *unwind, const struct unwind_table_view *table,
 		      struct unwind_place *place)
 {
@@ -310,17 +311,20 @@ static int fill_place(struct unwind_maps *unwind, const struct unwind_table_view
 	if (err)
 		return err;
 	place->rule_cnt = table->rule_cnt;
-	err = unwind_blocks_place(&unwind->blocks, table, &place->runs);
+	err = take_pages(unwind, table->page_cnt, &place->pages);
+	if (!err) {
+		place->page_cnt = table->page_cnt;
+		err = unwind_blocks_place(&unwind->blocks, table, &place->runs);
+	}
 	if (!err)
 		err = write_rows(unwind, place, table);
-	if (!err)
-		err = take_pages(unwind, table->page_cnt, &place->pages);
 	if (err) {
 		unwind_blocks_give(&unwind->blocks, &place->runs);
+		if (place->page_cnt)
+			unwind_space_give(&unwind->page_space, place->pages, place->page_cnt);
 		put_rules(unwind, place);
 		return err;
 	}
-	place->page_cnt = table->page_cnt;
 	place->row_cnt = table->row_cnt;
 	write_pages(unwind, place, table);
 	return 0;

@@ -53,6 +53,14 @@ static int follows_call(const struct unwind_target *target, uint64_t ip)
 	return call_site_ends(code);
 }
 
+static bool starts_context(const struct unwind_target *target, uint64_t ip)
+{
+	uint8_t code[8];
+
+	return target->read(target->context, ip, code, sizeof(code)) &&
+	       call_site_is_context_start(code);
+}
+
 /* As search_rule() in bpf/unwind.bpf.h. */
 static int walk_find(struct walk *walk, __u64 ip, __u32 is_exact)
 {
@@ -70,6 +78,8 @@ static int walk_find(struct walk *walk, __u64 ip, __u32 is_exact)
 		return r == -EAGAIN ? -STACK_NOT_READY : r == -ENOSPC ? -STACK_FULL : -STACK_BROKEN;
 	if (!is_exact && rule.cfa != UNWIND_JIT)
 		call = follows_call(target, ip) > 0;
+	if (!call && walk->mode != WALK_BY_FP && starts_context(target, ip))
+		rule = (struct unwind_rule){ .cfa = UNWIND_BOTTOM };
 	index = offline->next++ % RULES_KEPT;
 	offline->rules[index] = rule;
 	return (int)(index + 1) | (call ? WALK_FOLLOWS_CALL : 0);

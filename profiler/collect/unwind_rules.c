@@ -66,6 +66,7 @@ int unwind_rules_init(struct unwind_rules *rules, struct unwind_array *slots, ui
 	fixed[UNWIND_RULE_NO_INFO] = (struct unwind_rule){ .cfa = UNWIND_NO_INFO };
 	fixed[UNWIND_RULE_JIT] = (struct unwind_rule){ .cfa = UNWIND_JIT };
 	fixed[UNWIND_RULE_FULL] = (struct unwind_rule){ .cfa = UNWIND_NO_INFO };
+	fixed[UNWIND_RULE_BOTTOM] = (struct unwind_rule){ .cfa = UNWIND_BOTTOM };
 	rules->fresh = rules->used_cnt = rules->free_from = UNWIND_RULE_FIRST_FREE;
 	return 0;
 }
@@ -127,8 +128,10 @@ int unwind_rules_get(struct unwind_rules *rules, const struct unwind_rule *rule,
 {
 	const uint16_t *known;
 
-	if (rule->cfa == UNWIND_NO_INFO || rule->cfa == UNWIND_JIT) {
-		*ret_index = rule->cfa == UNWIND_JIT ? UNWIND_RULE_JIT : UNWIND_RULE_NO_INFO;
+	if (rule->cfa == UNWIND_NO_INFO || rule->cfa == UNWIND_JIT || rule->cfa == UNWIND_BOTTOM) {
+		*ret_index = rule->cfa == UNWIND_JIT	? UNWIND_RULE_JIT :
+			     rule->cfa == UNWIND_BOTTOM ? UNWIND_RULE_BOTTOM :
+							  UNWIND_RULE_NO_INFO;
 		return 0;
 	}
 	known = hashmap_get(&rules->indexes, rule);

@@ -16,9 +16,9 @@
 #include "profiler/collect/targets.h"
 #include "symbolizer/proc_stat.h"
 
-static int add_fd(struct watch *watch, int fd)
+static int add_fd(struct watch *watch, int fd, uint32_t events)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+	struct epoll_event event = { .events = events, .data.fd = fd };
 
 	return epoll_ctl(watch->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
 }
@@ -39,9 +39,9 @@ int watch_open(struct watch *watch, struct errmsg *err)
 	watch->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (watch->epoll_fd < 0 || watch->signal_fd < 0 || watch->timer_fd < 0)
 		return err_set(err, -errno, "cannot wait for signals");
-	code = add_fd(watch, watch->signal_fd);
+	code = add_fd(watch, watch->signal_fd, EPOLLIN);
 	if (!code)
-		code = add_fd(watch, watch->timer_fd);
+		code = add_fd(watch, watch->timer_fd, EPOLLIN);
 	return code ? err_set(err, code, "cannot wait for signals") : 0;
 }
 
@@ -63,12 +63,16 @@ void watch_set_interval(struct watch *watch, uint64_t interval_ns)
 		set_timer(watch, interval_ns);
 }
 
-int watch_start(struct watch *watch, uint64_t interval_ns, int extra_fd, struct errmsg *err)
+int watch_start(struct watch *watch, uint64_t interval_ns, int sideband_fd, int ring_fd,
+		struct errmsg *err)
 {
 	int code = set_timer(watch, interval_ns);
 
 	if (!code)
-		code = add_fd(watch, extra_fd);
+		code = add_fd(watch, sideband_fd, EPOLLIN);
+	/* A ring with a single entry is readable; its writers say when it is time. */
+	if (!code)
+		code = add_fd(watch, ring_fd, EPOLLIN | EPOLLET);
 	return code ? err_set(err, code, "cannot start the timer") : 0;
 }
 

@@ -26,8 +26,12 @@ struct watch {
 /** watch_open - block SIGINT, SIGTERM, SIGCHLD and make them readable */
 int watch_open(struct watch *watch, struct errmsg *err);
 
-/** watch_start - tick every @interval_ns; also wake when @extra_fd is readable */
-int watch_start(struct watch *watch, uint64_t interval_ns, int extra_fd, struct errmsg *err);
+/**
+ * watch_start - tick every @interval_ns
+ * @sideband_fd: also wake when it is readable; @ring_fd: when it becomes so
+ */
+int watch_start(struct watch *watch, uint64_t interval_ns, int sideband_fd, int ring_fd,
+		struct errmsg *err);
 
 /** watch_set_interval - tick so often from now on */
 void watch_set_interval(struct watch *watch, uint64_t interval_ns);

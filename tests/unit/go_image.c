@@ -34,6 +34,7 @@ struct builder {
 	size_t module;
 	uint32_t names[5];  /* offsets of names */
 	uint32_t values[4]; /* offsets of pc-values: files, lines, inlines, lines of main.Map */
+	uint32_t deltas[FUNCTIONS];
 	size_t relocations, relocation_cnt, dynamic;
 };
 
@@ -63,13 +64,16 @@ static uint64_t address_of(size_t offset)
 static void put_names(struct builder *builder)
 {
 	static const char *const names[] = { "start[8]", "main.outer", "main.middle", "main.leaf" };
+	const char *outer = builder->options->outer_name;
 	char letters[GO_LONG];
 	size_t i;
 
 	builder->parts[0] = builder->at;
 	for (i = 0; i < 4; i++) {
+		const char *name = i == 1 && outer ? outer : names[i];
+
 		builder->names[i] = (uint32_t)(builder->at - builder->parts[0]);
-		put(builder, names[i], strlen(names[i]) + 1);
+		put(builder, name, strlen(name) + 1);
 	}
 	builder->names[4] = (uint32_t)(builder->at - builder->parts[0]);
 	memset(letters, 'x', sizeof(letters));
@@ -129,6 +133,8 @@ static void put_all_values(struct builder *builder)
 	static const int32_t lines[] = { 10, 0x20, 12, 0x20, 31, 0x20, 3000, 0x20, 15, 0x60, 0, 0 };
 	static const int32_t inlines[] = { -1, 0x40, 1, 0x20, 0, 0x20, -1, 0x60, 0, 0 };
 	static const int32_t map_lines[] = { 51, 0x40, 0, 0 };
+	const struct go_image_options *options = builder->options;
+	size_t i;
 
 	builder->parts[3] = builder->at;
 	put(builder, "", 1);
@@ -136,17 +142,25 @@ static void put_all_values(struct builder *builder)
 	builder->values[1] = put_values(builder, lines);
 	builder->values[2] = put_values(builder, inlines);
 	builder->values[3] = put_values(builder, map_lines);
+	for (i = 0; i < FUNCTIONS; i++) {
+		if (options->deltas[i])
+			builder->deltas[i] = put_values(builder, options->deltas[i]);
+		if (options->pc_values[i])
+			builder->deltas[i] = options->pc_values[i];
+	}
 	align(builder);
 }
 
-static void put_function(struct builder *builder, uint32_t offset, uint32_t name, uint32_t lines,
-			 bool inlines, uint32_t start_line)
+static void put_function(struct builder *builder, size_t index, uint32_t offset, uint32_t name,
+			 uint32_t lines, bool inlines, uint32_t start_line)
 {
-	const uint8_t end[4] = { 0, 0, 0, inlines ? 4 : 0 }; /* funcID, flag, padding, nfuncdata */
+	/* funcID, flag, padding, nfuncdata */
+	const uint8_t end[4] = { 0, builder->options->flags[index], 0, inlines ? 4 : 0 };
 
 	put_u32(builder, offset);
 	put_u32(builder, name);
-	put(builder, (const uint32_t[3]){ 8, 0, 1 }, 12); /* args, deferreturn, pcsp */
+	put(builder, (const uint32_t[3]){ 8, 0, builder->deltas[index] }, 12);
+	/* args, deferreturn, pcsp */
 	put_u32(builder, lines ? builder->values[0] : 0);
 	put_u32(builder, lines);
 	put_u32(builder, inlines ? 3 : 0);
@@ -172,13 +186,13 @@ static void put_functions(struct builder *builder)
 	for (i = 0; i < FUNCTIONS; i++) {
 		starts[i] = (uint32_t)(builder->at - entries);
 		if (i == 0)
-			put_function(builder, 0, 0, 0, false, 0);
+			put_function(builder, i, 0, 0, 0, false, 0);
 		else if (i == 1)
-			put_function(builder, builder->options->elsewhere ? 0x24 : 0x20,
+			put_function(builder, i, builder->options->elsewhere ? 0x24 : 0x20,
 				     builder->names[1], builder->values[1], true, 10);
 		else
-			put_function(builder, 0x100, builder->names[4], builder->values[3], false,
-				     50);
+			put_function(builder, i, 0x100, builder->names[4], builder->values[3],
+				     false, 50);
 	}
 	end = builder->at;
 	builder->at = entries;
@@ -371,6 +385,8 @@ uint8_t *go_image(const struct go_image_options *options, size_t *ret_size)
 
 	if (!builder.bytes)
 		abort();
+	if (options->code)
+		memcpy(builder.bytes + TEXT_OFFSET, options->code, GO_TEXT_BYTES);
 	builder.at = DATA_OFFSET;
 	put(&builder, "\xff Go buildinf:", 14); /* what a program's data begins with */
 	builder.at = builder.table = DATA_OFFSET + 32;

@@ -40,6 +40,13 @@ struct go_image_options {
 	uint32_t leaf_parent; /* in place of 0x70: where in main.outer the leaf was called */
 	bool unsorted;	      /* the entries of two functions are exchanged */
 	bool elsewhere;	      /* what main.outer's entry leads to is at another address */
+	/* Of the three functions, in their order: */
+	const int32_t *deltas[3]; /* pairs of sp's and how many bytes of code have it, up to no
+				   * bytes; NULL: none, as a C function */
+	uint8_t flags[3];	  /* abi.FuncFlag */
+	uint32_t pc_values[3];	  /* in place of where the deltas are */
+	const char *outer_name;	  /* in place of main.outer */
+	const uint8_t *code;	  /* [GO_TEXT_BYTES], in place of zeros */
 };
 
 /** go_image - the image, on the heap */

@@ -292,7 +292,7 @@ static void test_a_signal_handler_is_left_to_what_it_interrupted(void **state)
 	(void)state;
 	make_signal(&made);
 	walk(&made);
-	expect(&made, STACK_COMPLETE, 4, function(0), CODE + 3 * FUNCTION_BYTES + 1,
+	expect(&made, STACK_COMPLETE, 4, function(0), (CODE + 3 * FUNCTION_BYTES + 1) | STACK_FRAME_IS_EXACT,
 	       function(4) | STACK_FRAME_IS_EXACT, behind_call(2));
 }
 
@@ -305,15 +305,46 @@ static void test_what_a_signal_interrupted_has_its_registers_and_its_frame_point
 	made.rules[4] = (struct unwind_rule){ .cfa = UNWIND_REGISTER, .reg = 11, .cfa_offset = 8 };
 	put(&made, STACK + 0x300, behind_call(2));
 	walk(&made);
-	expect(&made, STACK_COMPLETE, 4, function(0), CODE + 3 * FUNCTION_BYTES + 1,
+	expect(&made, STACK_COMPLETE, 4, function(0), (CODE + 3 * FUNCTION_BYTES + 1) | STACK_FRAME_IS_EXACT,
 	       function(4) | STACK_FRAME_IS_EXACT, behind_call(2));
 
 	make_signal(&made);
 	made.rules[4] = (struct unwind_rule){ .cfa = UNWIND_FP, .cfa_offset = 16 };
 	put(&made, STACK + 0x208, behind_call(2));
 	walk(&made);
-	expect(&made, STACK_COMPLETE, 4, function(0), CODE + 3 * FUNCTION_BYTES + 1,
+	expect(&made, STACK_COMPLETE, 4, function(0), (CODE + 3 * FUNCTION_BYTES + 1) | STACK_FRAME_IS_EXACT,
 	       function(4) | STACK_FRAME_IS_EXACT, behind_call(2));
+}
+
+static void test_vforks_return_address_is_in_a_register(void **state)
+{
+	const struct unwind_rule rdi = { .cfa = UNWIND_SP_RETURN, .reg = 5 };
+	struct made made;
+
+	(void)state;
+	make_chain(&made);
+	made.rules[0] = rdi;
+	made.start.regs[5] = behind_call(1);
+	put(&made, STACK + 8, behind_call(2));
+	walk(&made);
+	expect(&made, STACK_COMPLETE, 3, function(0), behind_call(1), behind_call(2));
+	made.rules[1] = rdi;
+	walk(&made);
+	expect(&made, STACK_EXPRESSION, 2, function(0), behind_call(1));
+}
+
+static void test_a_contexts_stack_begins_at_its_start(void **state)
+{
+	static const uint8_t start_context[] = { 0x48, 0x89, 0xdc, 0x48, 0x8b, 0x3c, 0x24 };
+	struct made made;
+
+	(void)state;
+	make_chain(&made);
+	memcpy(made.code + FUNCTION_BYTES, start_context, sizeof(start_context));
+	put(&made, STACK + 16, CODE + FUNCTION_BYTES);
+	walk(&made);
+	expect(&made, STACK_COMPLETE, 2, function(0),
+	       (CODE + FUNCTION_BYTES) | STACK_FRAME_IS_EXACT);
 }
 
 static void test_an_address_behind_no_call_is_no_caller(void **state)
@@ -502,7 +533,7 @@ static void test_the_base_of_the_stack_is_known_by_its_place(void **state)
 
 	(void)state;
 	make_chain(&made);
-	made.rules[2] = (struct unwind_rule){}; /* musl's clone has no rule, and fp 0 */
+	made.rules[2] = (struct unwind_rule){}; /* musl's start code has no rule */
 	made.start.tls_base = STACK + 0x200;
 	walk(&made);
 	expect(&made, STACK_COMPLETE, 3, function(0), behind_call(1), behind_call(2));
@@ -541,6 +572,8 @@ int main(void)
 		cmocka_unit_test(test_a_signal_handler_is_left_to_what_it_interrupted),
 		cmocka_unit_test(
 			test_what_a_signal_interrupted_has_its_registers_and_its_frame_pointer),
+		cmocka_unit_test(test_vforks_return_address_is_in_a_register),
+		cmocka_unit_test(test_a_contexts_stack_begins_at_its_start),
 		cmocka_unit_test(test_an_address_behind_no_call_is_no_caller),
 		cmocka_unit_test(test_a_missing_table_is_not_ready),
 		cmocka_unit_test(test_frames_that_do_not_advance_end_the_walk),

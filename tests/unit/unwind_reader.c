@@ -170,17 +170,31 @@ static void check_page(struct shared_maps *maps, const struct unwind_file *at,
 	}
 }
 
-void reader_check(struct shared_maps *maps, uint32_t file, const struct unwind_table_view *table)
+struct unwind_file reader_file(struct shared_maps *maps, uint32_t file)
+{
+	struct unwind_file at = {};
+
+	assert_int_equal(value(maps, "unwind_files", file, &at), 0);
+	return at;
+}
+
+void reader_check_rows(struct shared_maps *maps, const struct unwind_file *at,
+		       const struct unwind_table_view *table)
 {
 	struct unwind_block *block = malloc(sizeof(*block));
 	uint32_t in_block = UINT32_MAX, i;
-	struct unwind_file at;
 
-	assert_int_equal(value(maps, "unwind_files", file, &at), 0);
-	assert_int_equal(at.state, UNWIND_FILE_READY);
-	assert_int_equal(at.first_page, table->first_page);
-	assert_int_equal(at.page_cnt, table->page_cnt);
+	assert_int_equal(at->first_page, table->first_page);
+	assert_int_equal(at->page_cnt, table->page_cnt);
 	for (i = 0; i < table->page_cnt; i++)
-		check_page(maps, &at, table, i, block, &in_block);
+		check_page(maps, at, table, i, block, &in_block);
 	free(block);
+}
+
+void reader_check(struct shared_maps *maps, uint32_t file, const struct unwind_table_view *table)
+{
+	struct unwind_file at = reader_file(maps, file);
+
+	assert_int_equal(at.state, UNWIND_FILE_READY);
+	reader_check_rows(maps, &at, table);
 }

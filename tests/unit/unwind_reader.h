@@ -35,7 +35,14 @@ enum reader_answer reader_find(struct shared_maps *maps, pid_t tgid, uint64_t st
 enum reader_answer reader_rule(struct shared_maps *maps, uint32_t file, uint64_t address,
 			       struct unwind_rule *ret);
 
-/** reader_check - the kernel's rule at and around each row of @table is @table's; asserts */
+/** reader_file - what the kernel has of @file */
+struct unwind_file reader_file(struct shared_maps *maps, uint32_t file);
+
+/** reader_check_rows - the rows and rules that @at leads to are @table's; asserts */
+void reader_check_rows(struct shared_maps *maps, const struct unwind_file *at,
+		       const struct unwind_table_view *table);
+
+/** reader_check - @file is READY and has the rows and rules of @table; asserts */
 void reader_check(struct shared_maps *maps, uint32_t file, const struct unwind_table_view *table);
 
 #endif
