@@ -36,7 +36,7 @@ _Static_assert((int)FRAME_NO_INFO == UNWIND_NO_INFO && (int)FRAME_SP == UNWIND_S
 		       (int)FRAME_SIGNAL == UNWIND_SIGNAL && (int)FRAME_BOTTOM == UNWIND_BOTTOM &&
 		       (int)FRAME_EXPRESSION == UNWIND_EXPRESSION &&
 		       (int)FRAME_CORRUPT == UNWIND_CORRUPT &&
-		       (int)FRAME_SP_RETURN == UNWIND_SP_RETURN,
+		       (int)FRAME_JIT == UNWIND_JIT && (int)FRAME_SP_RETURN == UNWIND_SP_RETURN,
 	       "equal kinds of rules");
 _Static_assert((int)FRAME_SAME == UNWIND_SAME && (int)FRAME_AT_CFA == UNWIND_AT_CFA &&
 		       (int)FRAME_AT_FP == UNWIND_AT_FP && (int)FRAME_LOST == UNWIND_LOST,
