@@ -23,8 +23,8 @@ struct frame_go;
 /**
  * frame_go_open - @elf is borrowed until frame_go_close()
  * Errors: as gopclntab_open(): -ENODATA no Go program; -ENOTSUP; -ENOEXEC; -EIO; -ENOMEM; -EFBIG
- * tables of more than 128 MiB.  Cost: memory for the functions and pc-values, 10 MB for a program
- * of 200 MB.
+ * tables of more than 128 MiB.  Cost: memory for the functions and pc-values, 22 MB for a program
+ * of 121 MB.
  */
 int frame_go_open(struct elf_file *elf, struct frame_go **ret);
 void frame_go_close(struct frame_go *go);
