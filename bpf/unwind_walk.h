@@ -4,7 +4,7 @@
  * (unwind.bpf.h) and into user space (profiler/collect/unwind_offline.c, tests).
  *
  * Each frame goes by its own rule (unwind.h): by the file's unwind table where one tells of its
- * instructions, else (mode auto) by its frame pointer.  Nothing is believed unseen:
+ * instructions, by its frame pointer (mode auto) only where none does.  Nothing is believed unseen:
  * - An address is a caller only if it lies in executable memory and a call instruction stands
  *   before it; signal trampolines and the bottoms of stacks are known by their rules.
  * - A leaf without rule may have no frame yet or no more: its caller is taken from the stack.
@@ -314,12 +314,12 @@ walk_inline bool walk_up(struct walk *walk, const struct unwind_rule *rule)
 		return walk_ends(walk, STACK_COMPLETE);
 	case UNWIND_SIGNAL:
 		return walk_signal(walk, rule);
+	case UNWIND_EXPRESSION: /* it says where the caller is, and not by the frame pointer */
+		return walk_ends(walk, STACK_EXPRESSION);
+	case UNWIND_CORRUPT:
+		return walk_ends(walk, STACK_CORRUPT);
 	case UNWIND_NO_INFO:
 		return walk_without_rule(walk, STACK_NO_INFO);
-	case UNWIND_EXPRESSION:
-		return walk_without_rule(walk, STACK_EXPRESSION);
-	case UNWIND_CORRUPT:
-		return walk_without_rule(walk, STACK_CORRUPT);
 	case UNWIND_JIT:
 		return walk_without_rule(walk, STACK_JIT);
 	default:

@@ -481,6 +481,20 @@ static void test_a_frame_pointer_that_is_none_ends_the_walk_with_its_reason(void
 	}
 }
 
+/* Rules that are not followed are rules: what the frame pointer says then leaves frames out. */
+static void test_a_rule_that_is_not_followed_ends_the_walk(void **state)
+{
+	struct made made;
+
+	(void)state;
+	make_chain(&made);
+	made.rules[1] = (struct unwind_rule){ .cfa = UNWIND_EXPRESSION };
+	made.start.regs[UNWIND_REG_FP] = STACK + 0x100;
+	put(&made, STACK + 0x108, behind_call(3));
+	walk(&made);
+	expect(&made, STACK_EXPRESSION, 2, function(0), behind_call(1));
+}
+
 static void test_a_leaf_without_rule_and_frame_has_its_caller_on_the_stack(void **state)
 {
 	struct made made;
@@ -582,6 +596,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_below_the_stack_pointer_is_read),
 		cmocka_unit_test(test_a_frame_without_rule_is_left_by_its_frame_pointer),
 		cmocka_unit_test(test_a_frame_pointer_that_is_none_ends_the_walk_with_its_reason),
+		cmocka_unit_test(test_a_rule_that_is_not_followed_ends_the_walk),
 		cmocka_unit_test(test_a_leaf_without_rule_and_frame_has_its_caller_on_the_stack),
 		cmocka_unit_test(test_code_made_at_run_time_may_be_returned_to_without_a_call),
 		cmocka_unit_test(test_frame_pointers_alone),
