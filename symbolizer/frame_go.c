@@ -108,7 +108,7 @@ static int add_step(struct frame_go *go, uint32_t at, int32_t delta)
 /*
  * As runtime.step(): pairs of (how the delta changes, zig-zag; for how much code it then holds).
  * Negative is what is left after the return address was popped (syscall.rawVforkSyscall).
- * -EINVAL: broken.
+ * Errors: -EINVAL broken; -EFBIG far too many in the file; -ENOMEM.
  */
 static int read_steps(struct frame_go *go, struct go_frames *function)
 {
@@ -132,6 +132,10 @@ static int read_steps(struct frame_go *go, struct go_frames *function)
 		if ((delta & 7) || (int32_t)delta < -8 || delta == INT32_MAX - 7u ||
 		    go->step_cnt == GO_STEPS_MAX)
 			return -EINVAL;
+		if (!go->steps_left--) {
+			go->steps_left = 0;
+			return -EFBIG;
+		}
 		ret = add_step(go, (uint32_t)at, (int32_t)delta);
 		if (ret)
 			return ret;
@@ -177,7 +181,7 @@ static int learn_style(struct frame_go *go)
 		    (function.flags & GO_ASSEMBLER))
 			continue;
 		ret = read_steps(go, &function);
-		if (ret == -ENOMEM)
+		if (ret && ret != -EINVAL)
 			return ret;
 		if (!ret)
 			style = style_of(go);
@@ -218,6 +222,7 @@ static int open_tables(struct frame_go *go, struct elf_file *elf)
 		ret = load(go, go->table->pc_values, &go->pc_values);
 	if (ret)
 		return ret;
+	go->steps_left = GO_STEPS_ALL_MAX;
 	go->code = calloc(1, sizeof(*go->code));
 	if (!go->code)
 		return -ENOMEM;
@@ -479,8 +484,10 @@ int frame_go_emit(struct frame_go *go, size_t index, struct frame_builder *build
 	else if (index != go->restorer)
 		return 0;
 	frame_go_range(go, index, &start, &end);
-	if (code == -ENOMEM || end <= start)
-		return code == -ENOMEM ? code : 0;
+	if (code && code != -EINVAL)
+		return code;
+	if (end <= start)
+		return 0;
 	function.extent = (uint32_t)MIN(function.extent, end - function.start);
 	end = function.start + function.extent;
 	ret = frame_builder_begin(builder, start, end);

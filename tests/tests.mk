@@ -88,9 +88,10 @@ UNIT_CHECKS := scripts/check-layers scripts/check-sizes $(wildcard tests/unit/*_
 # With TESTS= given, only what was asked for.
 ifeq ($(origin TESTS),file)
 UNIT_EXTRA = $(REPLAY_PROGRAMS) $(UNIT_CHECKS)
+UNIT_TOOLS = build/bench/frame_table
 endif
 
-test-unit: $(UNIT_PROGRAMS) $(filter build/%,$(UNIT_EXTRA))
+test-unit: $(UNIT_PROGRAMS) $(filter build/%,$(UNIT_EXTRA)) $(UNIT_TOOLS)
 	@./tests/unit/run $(UNIT_PROGRAMS) $(UNIT_EXTRA)
 
 fuzz: $(FUZZERS:%=build/fuzz/tests/fuzz/%)

@@ -60,7 +60,7 @@ void unwind_maps_put_file(struct unwind_maps *unwind, uint32_t file);
  * -EALREADY: it is READY.  -EAGAIN: its rows were taken away since the last settle.  -EMFILE: each
  * block is a descriptor.  -ENOMEM, -errno of the kernel.  The file's state is unchanged then.
  * Rules that find no room become UNWIND_RULE_FULL and are counted.
- * Cost: 2 ns a row; 10 to 30 ms of waiting when blocks must be made.
+ * Cost: 4 ns a row; 10 to 30 ms of waiting when blocks must be made.
  */
 int unwind_maps_load(struct unwind_maps *unwind, uint32_t file,
 		     const struct unwind_table_view *table);
