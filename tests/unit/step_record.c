@@ -14,8 +14,9 @@
 #define MAGIC 0x3173706574737775ull /* "uwsteps1" */
 #define BYTES_MAX (8u << 20)
 #define RULES_MAX 1024
-#define BELOW_SP 128	     /* the red zone */
-#define STACK_BYTES_MAX 8192 /* of memory above a stack pointer: all that the recorded programs use */
+#define BELOW_SP 128 /* the red zone */
+#define STACK_BYTES_MAX                                                                            \
+	8192 /* of memory above a stack pointer: all that the recorded programs use */
 
 enum item { ITEM_RULES = 1, ITEM_PLACES, ITEM_WORDS, ITEM_STOP };
 
@@ -151,13 +152,14 @@ void step_recorder_add(struct step_recorder *recorder, const struct unwind_targe
 int step_recorder_save(struct step_recorder *recorder, const char *path)
 {
 	_cleanup_(file_closep) FILE *file = fopen(path, "we");
-	size_t size = recorder->cnt * sizeof(uint64_t), room = lzma_stream_buffer_bound(size), packed = 0;
+	size_t size = recorder->cnt * sizeof(uint64_t), room = lzma_stream_buffer_bound(size),
+	       packed = 0;
 	_cleanup_free_ uint8_t *bytes = malloc(room);
 	int r = -EIO;
 
 	if (file && bytes &&
-	    lzma_easy_buffer_encode(LZMA_PRESET_DEFAULT | LZMA_PRESET_EXTREME, LZMA_CHECK_CRC32, NULL,
-				    (const uint8_t *)recorder->words, size, bytes, &packed,
+	    lzma_easy_buffer_encode(LZMA_PRESET_DEFAULT | LZMA_PRESET_EXTREME, LZMA_CHECK_CRC32,
+				    NULL, (const uint8_t *)recorder->words, size, bytes, &packed,
 				    room) == LZMA_OK &&
 	    fwrite(bytes, packed, 1, file) == 1)
 		r = 0;

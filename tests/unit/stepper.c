@@ -138,8 +138,9 @@ int stepper_run_to_entry(struct stepper *stepper)
 		return r;
 	errno = 0;
 	code = ptrace(PTRACE_PEEKTEXT, stepper->pid, (void *)(uintptr_t)entry, NULL);
-	if (errno || ptrace(PTRACE_POKETEXT, stepper->pid, (void *)(uintptr_t)entry,
-			    (void *)((code & ~0xffl) | 0xcc)) < 0 ||
+	if (errno ||
+	    ptrace(PTRACE_POKETEXT, stepper->pid, (void *)(uintptr_t)entry,
+		   (void *)((code & ~0xffl) | 0xcc)) < 0 ||
 	    ptrace(PTRACE_CONT, stepper->pid, NULL, NULL) < 0 ||
 	    waitpid(stepper->pid, &stepper->status, 0) < 0)
 		return -errno;
@@ -200,8 +201,7 @@ static int push(struct stepper *stepper, uint64_t slot, uint64_t address, bool i
 {
 	if (stepper->shadow_cnt == SHADOW_MAX)
 		return -E2BIG;
-	stepper->shadow[stepper->shadow_cnt++] =
-		(struct shadow_entry){ slot, address, is_exact };
+	stepper->shadow[stepper->shadow_cnt++] = (struct shadow_entry){ slot, address, is_exact };
 	return 0;
 }
 
