@@ -155,9 +155,9 @@ struct {
 } unwind_blocks SEC(".maps");
 
 /*
- * Recently used addresses: 48 bits of a hash over (process, its mappings' generation, address), 15
- * of the rule, one that a call stands before the address.  Direct-mapped, no lock, one word: a lost
- * race or a collision only means another search.  Written and read: the walk.  [load]
+ * Recently used addresses: 48 bits of a hash over (file, address in it), 15 of the rule, one that a
+ * call stands before the address.  Direct-mapped, no lock, one word: a lost race or a collision only
+ * means another search.  Written and read: the walk.  [load]
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -3,9 +3,10 @@
  * The walk of a user stack (unwind_walk.h) in the kernel, for every program that takes one: memory
  * by bpf_probe_read_user(), rules by the maps of unwind.h.
  *
- * A frame whose address was seen lately costs one read of `unwind_cache`, one of its rule, and one
- * bpf_probe_read_user() of 8 or 16 bytes; else its rule is searched for: mapping, page, row.  The
- * searches have no branches (a product decides), so the verifier walks each once.
+ * A frame in the same mapping as the one before costs one read of `unwind_cache`, one of its rule, and
+ * one bpf_probe_read_user() of 8 or 16 bytes.  The cache is by place in the file, so what one process
+ * has found serves all that run the same code.  Else its mapping, its page and row are searched for;
+ * the searches have no branches (a product decides), so the verifier walks each once.
  *
  * VERIFIER: frames and searches are global functions, verified once each and not once per frame.
  * Those take only scalars before 5.13: they find their state in `stack_rooms` by its number.
@@ -34,8 +35,9 @@ struct stack_room {
 	__u32 list;	       /* serial number of its mappings */
 	__u32 number;	       /* of this room */
 	__u32 clock;
-	__u64 cache_seed;      /* see find_process() */
+	__u64 cache_seed;
 	__u32 is_compat; /* 32-bit code */
+	__u64 mapped_ns;  /* see struct unwind_process */
 	__u64 missing_ip; /* where the walk lacked something */
 	struct kernel_regs kernel_regs; /* see user_regs_of_kernel_entry() */
 	struct stack_body body;
@@ -83,20 +85,21 @@ static __always_inline __u64 is_at_most(__u64 a, __u64 b)
 }
 
 /*
- * The mapping that @ip lies in, into room->mapping; false: none.
+ * The mapping that @pc lies in, into the room's `mapping`; 0: none.
  *
  * VERIFIER: the last step of a search leaves `cnt` 1; the loop's bound is the map's size.
  */
-static __always_inline bool find_mapping(struct stack_room *room, __u64 ip)
+__noinline int unwind_find_mapping(__u32 number, __u64 pc)
 {
-	__u32 first = room->first_mapping, cnt = room->mapping_cnt;
+	struct stack_room *room = stack_room(number);
 	struct unwind_mapping *mapping;
+	__u32 first, cnt;
 	int i;
 
-	if (ip >= room->mapping.start && ip < room->mapping.end)
-		return true;
-	if (!cnt)
-		return false;
+	if (!room || !room->mapping_cnt)
+		return 0;
+	first = room->first_mapping;
+	cnt = room->mapping_cnt;
 	for (i = 0; i < 17; i++) { /* UNWIND_MAPPINGS_MAX = 2^17 */
 		__u32 half = cnt >> 1, middle = first + half;
 
@@ -104,19 +107,19 @@ static __always_inline bool find_mapping(struct stack_room *room, __u64 ip)
 			break;
 		mapping = bpf_map_lookup_elem(&unwind_mappings, &middle);
 		if (!mapping)
-			return false;
-		first += half * (__u32)is_at_most(mapping->start, ip);
+			return 0;
+		first += half * (__u32)is_at_most(mapping->start, pc);
 		cnt -= half;
 	}
 	mapping = bpf_map_lookup_elem(&unwind_mappings, &first);
-	if (!mapping || ip < mapping->start || ip >= mapping->end)
-		return false;
+	if (!mapping || pc < mapping->start || pc >= mapping->end)
+		return 0;
 	room->mapping = *mapping;
 	/* Last: the list may be given up at this time (unwind.h). */
 	if (*(volatile __u32 *)&mapping->list == room->list)
-		return true;
+		return 1;
 	room->mapping.start = room->mapping.end = 0;
-	return false;
+	return 0;
 }
 
 /* Index of the rule at ELF virtual address @address; -1: none tells of it. */
@@ -173,89 +176,101 @@ static __always_inline bool starts_context(__u64 ip)
 	       call_site_is_context_start(code);
 }
 
-static __always_inline int search_rule(struct stack_room *room, __u64 ip, __u32 is_exact)
+/* What is known of @ip in no mapping that we know of. */
+static __always_inline int find_unmapped(struct stack_room *room, __u64 ip, __u32 is_exact)
 {
-	__u32 key, by_call = 1, unsure = 0, is_mapped;
-	struct unwind_file *file;
-	int rule, call;
+	int call = is_exact ? 1 : follows_call(ip);
 
-	is_mapped = find_mapping(room, ip - !is_exact);
-	if (!is_exact && !(is_mapped && room->mapping.file == UNWIND_FILE_NONE)) {
-		call = follows_call(ip);
-		if (call < 0 && !is_mapped)
-			return -STACK_BROKEN;
-		/*
-		 * Code of a file that cannot be read: the page is not resident, as most are not in
-		 * a child of a fork.  It is where code is; that must do, and is not remembered.
-		 */
-		by_call = call != 0;
-		if (call < 0)
-			unsure = FOUND_IS_UNSURE;
-		if (!by_call && room->walk.mode != WALK_BY_FP && starts_context(ip))
-			return UNWIND_RULE_BOTTOM;
-	}
-	if (room->walk.mode == WALK_BY_FP && !is_mapped)
-		return by_call ? WALK_FOLLOWS_CALL : 0;
-	if (!is_mapped) /* new since, if it looks like code that calls */
-		return is_exact || by_call ? -STACK_NOT_READY : -STACK_BROKEN;
-	if (room->mapping.file == UNWIND_FILE_NONE)
-		return UNWIND_RULE_JIT | WALK_FOLLOWS_CALL;
-	key = room->mapping.file;
-	file = bpf_map_lookup_elem(&unwind_files, &key);
-	if (!file)
+	if (room->walk.mode == WALK_BY_FP && call >= 0)
+		return call ? WALK_FOLLOWS_CALL : 0;
+	/* New since, if it is where a call returns to. */
+	if (call <= 0)
+		return -STACK_BROKEN;
+	room->missing_ip = ip;
+	return -STACK_NOT_READY;
+}
+
+/* The rule at @pc in the file of the room's mapping, or -(enum stack_end). */
+static __always_inline int find_in_file(struct stack_room *room, __u64 pc)
+{
+	__u32 key = room->mapping.file & (UNWIND_FILES_MAX - 1);
+	struct unwind_file *file = bpf_map_lookup_elem(&unwind_files, &key);
+	int rule;
+
+	if (room->walk.mode == WALK_BY_FP)
+		return UNWIND_RULE_NO_INFO;
+	if (!file || file->state == UNWIND_FILE_ABSENT)
 		return -STACK_NOT_READY;
-	rule = UNWIND_RULE_NO_INFO;
-	if (room->walk.mode != WALK_BY_FP) {
-		if (file->state == UNWIND_FILE_ABSENT)
-			return -STACK_NOT_READY;
-		if (file->state == UNWIND_FILE_FULL)
-			return -STACK_FULL;
-		if (file->used != room->clock)
-			file->used = room->clock;
-		if (file->state == UNWIND_FILE_READY)
-			rule = find_row(file, ip - !is_exact - room->mapping.bias);
-		if (rule < 0)
-			rule = UNWIND_RULE_NO_INFO;
-	}
-	return (rule & WALK_RULE_MASK) | (by_call ? WALK_FOLLOWS_CALL : 0) | unsure;
+	if (file->state == UNWIND_FILE_FULL)
+		return -STACK_FULL;
+	if (file->used != room->clock)
+		file->used = room->clock;
+	if (file->state != UNWIND_FILE_READY)
+		return UNWIND_RULE_NO_INFO;
+	rule = find_row(file, pc - room->mapping.bias);
+	return rule < 0 ? UNWIND_RULE_NO_INFO : rule & WALK_RULE_MASK;
 }
 
-/* What the cache knows an address by. */
-static __always_inline __u64 cache_tag(const struct stack_room *room, __u64 ip, __u32 is_exact)
+/* What the cache knows an address in the room's mapping by. */
+static __always_inline __u64 cache_tag(const struct stack_room *room, __u64 pc, __u32 is_exact)
 {
-	return hash_mix(room->cache_seed + is_exact, ip);
+	return hash_mix(room->cache_seed ^ ((__u64)room->mapping.file << 1 | is_exact),
+			pc - room->mapping.bias);
 }
 
+static __always_inline void remember(const struct stack_room *room, __u64 pc, __u32 is_exact,
+				     int found)
+{
+	__u64 tag = cache_tag(room, pc, is_exact), *entry;
+	__u32 slot = (__u16)tag;
+
+	entry = bpf_map_lookup_elem(&unwind_cache, &slot);
+	if (entry)
+		*entry = (tag & ~0xffffull) | (__u16)found;
+}
+
+/* As walk_find(), of an address in the room's mapping that the cache does not know. */
 __noinline int unwind_search(__u32 number, __u64 ip, __u32 is_exact)
 {
 	struct stack_room *room = stack_room(number);
-	__u64 tag, *entry;
-	__u32 slot;
-	int found;
+	__u64 pc = ip - !is_exact;
+	int found, call = 1;
 
 	if (!room)
 		return -STACK_NOT_READY;
-	found = search_rule(room, ip, is_exact);
+	found = find_in_file(room, pc);
 	if (found < 0) {
 		room->missing_ip = ip;
 		return found;
 	}
-	if (found & FOUND_IS_UNSURE)
-		return found & 0xffff;
-	tag = cache_tag(room, ip, is_exact);
-	slot = (__u16)tag;
-	entry = bpf_map_lookup_elem(&unwind_cache, &slot);
-	if (entry)
-		*entry = (tag & ~0xffffull) | (__u16)found;
+	if (!is_exact)
+		call = follows_call(ip);
+	if (call == 0 && room->walk.mode != WALK_BY_FP && starts_context(ip))
+		found = UNWIND_RULE_BOTTOM;
+	else if (call)
+		found |= WALK_FOLLOWS_CALL;
+	/*
+	 * Code that cannot be read: the page is not resident, as most are not in a child of a fork.
+	 * It is where code is; that must do, and is not remembered.
+	 */
+	if (call >= 0)
+		remember(room, pc, is_exact, found);
 	return found;
 }
 
 static __always_inline int walk_find(struct walk *walk, __u64 ip, __u32 is_exact)
 {
 	struct stack_room *room = (void *)walk; /* its first member */
-	__u64 tag = cache_tag(room, ip, is_exact), *entry;
-	__u32 slot = (__u16)tag;
+	__u64 pc = ip - !is_exact, tag, *entry;
+	__u32 slot;
 
+	if ((pc < room->mapping.start || pc >= room->mapping.end) &&
+	    !unwind_find_mapping(room->number, pc))
+		return find_unmapped(room, ip, is_exact);
+	if (room->mapping.file == UNWIND_FILE_NONE)
+		return UNWIND_RULE_JIT | WALK_FOLLOWS_CALL;
+	tag = cache_tag(room, pc, is_exact);
+	slot = (__u16)tag;
 	entry = bpf_map_lookup_elem(&unwind_cache, &slot);
 	if (entry) {
 		__u64 known = *(volatile __u64 *)entry;
@@ -286,6 +301,7 @@ static __always_inline void find_process(struct stack_room *room, const struct t
 	room->first_mapping = process->first_mapping;
 	room->mapping_cnt = process->mapping_cnt;
 	room->list = process->list;
+	room->mapped_ns = process->mapped_ns;
 	/* Last, as the entry may be given to another process meanwhile. */
 	if (*(volatile __u64 *)&process->start_boottime_ns != facts->start_boottime_ns ||
 	    *(volatile __u32 *)&process->exec_id != facts->exec_id)
@@ -293,16 +309,12 @@ static __always_inline void find_process(struct stack_room *room, const struct t
 }
 
 /*
- * What the cache's entries hold for: one list of mappings, which the children of a fork share; in a
- * process without, itself.  Rules may be given to others in time; and so that files that are in
- * use are looked at (struct unwind_file.used), all is looked up anew every eighth clock.
+ * Entries of the cache hold as long as rules keep their indexes.  And so that files in use are looked
+ * at (struct unwind_file.used), all is looked up anew every eighth tick of the clock.
  */
-static __always_inline __u64 cache_seed(const struct stack_room *room,
-					const struct sampler_control *state)
+static __always_inline __u64 cache_seed(const struct sampler_control *state)
 {
-	__u64 owner = room->mapping_cnt ? room->list : room->walk.process;
-
-	return hash_mix(hash_mix(owner, state->rule_generation), room->clock >> 3) << 1;
+	return hash_mix(hash_mix(3, state->rule_generation), state->unwind_clock >> 3);
 }
 
 /**
@@ -321,7 +333,7 @@ static __always_inline void unwind_user_stack(struct stack_room *room, __u32 num
 	room->missing_ip = 0;
 	room->walk.mode = (__u8)unwind_mode;
 	find_process(room, facts);
-	room->cache_seed = cache_seed(room, state);
+	room->cache_seed = cache_seed(state);
 	walk_begin(&room->walk);
 	for (i = 0; i <= STACK_FRAMES_MAX; i++) {
 		if (!unwind_frame(number))

@@ -28,7 +28,7 @@
 #define UNWIND_BLOCK_ROWS 65536 /* a page's rows always fit in one: at most one for each byte */
 #define UNWIND_BLOCKS_MAX 4096	/* 1 GiB of rows */
 #define UNWIND_PAGES_MAX 131072 /* 8 GiB of code */
-#define UNWIND_FILES_MAX 16384
+#define UNWIND_FILES_MAX 16384 /* power of two */
 #define UNWIND_RULES_MAX 32768	/* the cache has 15 bits for them */
 #define UNWIND_MAPPINGS_MAX 131072
 #define UNWIND_PROCESSES_MAX 32768
@@ -119,7 +119,8 @@ struct unwind_file {
 struct unwind_mapping {
 	__u64 start, end; /* addresses in the process, end exclusive */
 	__u64 bias;	  /* address - ELF virtual address */
-	__u32 file;	  /* index into `unwind_files`, or UNWIND_FILE_NONE */
+	__u32 file;	  /* UNWIND_FILE_NONE; else index into `unwind_files`, and above it a
+			     count that rises when another file gets the index (for the cache) */
 	__u32 list;	  /* serial number of the list that it belongs to; 0 = given up */
 };
 
@@ -135,6 +136,7 @@ struct unwind_mapping {
  */
 struct unwind_process {
 	__u64 start_boottime_ns; /* of the leader */
+	__u64 mapped_ns; /* CLOCK_MONOTONIC: mappings made later are not among them */
 	__u32 exec_id;
 	__u32 mapping_cnt;   /* 0 = not known yet */
 	__u32 first_mapping; /* index into `unwind_mappings` */

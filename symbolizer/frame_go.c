@@ -21,8 +21,9 @@
  * frame pointer was the alternative, as profilers without tables do; it silently leaves out the
  * caller.  mcall never returns: behind its switch is the bottom of the scheduler's stack.
  *
- * Both tables are read whole: a program's functions point all over the second one, and a pread
- * each would cost more than the 10 MB that a program of 200 MB has.
+ * Both tables are read whole, as a program's functions point all over the second one: 22 MB for
+ * anthoscli, which has 121, 94 MB for terraform-provider-aws, which has 674; they are given back
+ * when the rows are made.  A pread for each function was the alternative.
  */
 #include "symbolizer/frame_go.h"
 

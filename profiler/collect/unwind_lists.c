@@ -58,15 +58,16 @@ static int take_room(struct unwind_maps *unwind, uint32_t cnt, uint32_t *ret_fir
 }
 
 /* Who reads the old mapping's number reads all of the old mapping: so the number goes first. */
-static void write_mapping(struct unwind_mapping *to, const struct unwind_mapping *from,
-			  uint32_t serial)
+static void write_mapping(const struct unwind_maps *unwind, struct unwind_mapping *to,
+			  const struct unwind_mapping *from, uint32_t serial)
 {
 	__atomic_store_n(&to->list, serial, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	to->start = from->start;
 	to->end = from->end;
 	to->bias = from->bias;
-	to->file = from->file;
+	to->file = from->file == UNWIND_FILE_NONE ? from->file :
+						    unwind_maps_file_name(unwind, from->file);
 }
 
 int unwind_maps_add_list(struct unwind_maps *unwind, const struct unwind_mapping *mappings,
@@ -96,7 +97,7 @@ int unwind_maps_add_list(struct unwind_maps *unwind, const struct unwind_mapping
 	list->cnt = (uint32_t)cnt;
 	list->serial = unwind->list_serial;
 	for (i = 0; i < cnt; i++) {
-		write_mapping(&to[i], &mappings[i], list->serial);
+		write_mapping(unwind, &to[i], &mappings[i], list->serial);
 		list->files[i] = mappings[i].file;
 		if (mappings[i].file != UNWIND_FILE_NONE)
 			unwind_maps_ref_file(unwind, mappings[i].file);
@@ -134,10 +135,11 @@ void unwind_maps_put_list(struct unwind_maps *unwind, struct unwind_list *list)
 }
 
 int unwind_maps_publish(struct unwind_maps *unwind, pid_t tgid, uint64_t start_boottime_ns,
-			uint32_t exec_id, const struct unwind_list *list)
+			uint32_t exec_id, uint64_t mapped_ns, const struct unwind_list *list)
 {
 	struct unwind_process process = {
 		.start_boottime_ns = start_boottime_ns,
+		.mapped_ns = mapped_ns,
 		.exec_id = exec_id,
 		.mapping_cnt = list->cnt,
 		.first_mapping = list->first,

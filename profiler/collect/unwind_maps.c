@@ -159,9 +159,20 @@ int unwind_maps_add_file(struct unwind_maps *unwind, uint32_t *ret_file)
 	if (err)
 		return err;
 	*file = (struct unwind_file){ .state = UNWIND_FILE_ABSENT };
-	unwind->places[room.first] = (struct unwind_place){ .refs = 1 };
+	unwind->places[room.first] = (struct unwind_place){
+		.refs = 1,
+		.given = unwind->places[room.first].given + 1,
+	};
 	*ret_file = room.first;
 	return 0;
+}
+
+uint32_t unwind_maps_file_name(const struct unwind_maps *unwind, uint32_t file)
+{
+	uint32_t name = unwind->places[file].given * UNWIND_FILES_MAX + file;
+
+	/* Not the number that means none. */
+	return name == UNWIND_FILE_NONE ? file : name;
 }
 
 void unwind_maps_ref_file(struct unwind_maps *unwind, uint32_t file)
@@ -357,7 +368,7 @@ int unwind_maps_load(struct unwind_maps *unwind, uint32_t file,
 	err = unwind_table_check(table);
 	if (err)
 		return err;
-	place = (struct unwind_place){ .refs = known->refs };
+	place = (struct unwind_place){ .refs = known->refs, .given = known->given };
 	err = fill_place(unwind, table, &place);
 	if (err)
 		return err;

@@ -95,11 +95,12 @@ void unwind_maps_put_list(struct unwind_maps *unwind, struct unwind_list *list);
 
 /**
  * unwind_maps_publish - walks of @tgid use @list from now on, if it is the image that is named
+ * @mapped_ns: mappings made later are not in @list
  * The caller keeps @list until it has published another one or forgotten the process.
  * -ENOSPC: `unwind_processes` is full.
  */
 int unwind_maps_publish(struct unwind_maps *unwind, pid_t tgid, uint64_t start_boottime_ns,
-			uint32_t exec_id, const struct unwind_list *list);
+			uint32_t exec_id, uint64_t mapped_ns, const struct unwind_list *list);
 
 /** unwind_maps_image - what the kernel's hooks know of @tgid; false: nothing */
 bool unwind_maps_image(const struct unwind_maps *unwind, pid_t tgid,

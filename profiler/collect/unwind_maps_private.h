@@ -12,6 +12,7 @@
 /* What must be given back when a file's table goes: not read back from what the kernel reads. */
 struct unwind_place {
 	uint32_t refs;	/* 0: no such file */
+	uint32_t given; /* how often this place was given to a file */
 	uint32_t state; /* enum unwind_file_state */
 	uint32_t pages, page_cnt;
 	uint32_t row_cnt, rule_cnt;
@@ -41,5 +42,8 @@ static inline bool unwind_maps_has_file(const struct unwind_maps *unwind, uint32
 {
 	return file < UNWIND_FILES_MAX && unwind->places[file].refs;
 }
+
+/** unwind_maps_file_name - @file as mappings have it: see struct unwind_mapping */
+uint32_t unwind_maps_file_name(const struct unwind_maps *unwind, uint32_t file);
 
 #endif

@@ -108,11 +108,11 @@ static int on_sideband(void *context, const struct sideband_event *event)
 	return err == -ENOMEM ? err : 0;
 }
 
-static int drain_sideband(struct records *records)
+static int drain_sideband(struct records *records, uint64_t until_ns)
 {
 	int64_t lost;
 
-	lost = sideband_drain(records->sideband, monotonic_ns(), on_sideband, records);
+	lost = sideband_drain(records->sideband, until_ns, on_sideband, records);
 	if (lost < 0)
 		return (int)lost;
 	records->lost += (uint64_t)lost;
@@ -129,15 +129,17 @@ static int drain_sideband(struct records *records)
 
 int records_apply(struct records *records)
 {
-	int err = drain_sideband(records);
+	int err = drain_sideband(records, monotonic_ns());
+	uint64_t until_ns;
 
 	if (err)
 		return err;
 	unwinding_before_records(records->unwinding);
-	err = drain_sideband(records);
+	until_ns = monotonic_ns();
+	err = drain_sideband(records, until_ns);
 	/* Mappings of which records were lost are not told to the kernel before they were read. */
 	if (!err && !records->rescan_wanted)
-		err = unwinding_publish(records->unwinding);
+		err = unwinding_publish(records->unwinding, until_ns);
 	return err;
 }
 

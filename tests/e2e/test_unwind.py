@@ -68,7 +68,7 @@ def test_four_hundred_frames_are_no_limit(tool):
     ("throw", "_Unwind_RaiseException", "_start"),
     ("coroutines", "coroutine_work", "__start_context"),
     ("threads", None, None),
-    ("release", None, "_start"),
+    ("release", None, None),
 ])
 def test_programs_that_are_hard_to_unwind(tool, name, frame, above):
     stacks = tool.record("-F", "199", "--", unwind(name), "3")
@@ -89,7 +89,8 @@ def test_a_signal_handler_stands_on_what_it_interrupted(tool):
         assert sum(handled.values()) > 50, stacks
         whole = sum(n for s, n in handled.items()
                     if s[1] == "_start" and "main" in s and s.index("on_sigprof") > s.index("main"))
-        assert whole > 0.98 * sum(handled.values()), stacks
+        # Of a stack of its own only that is copied, in the program's first tenth of a second.
+        assert whole > (0.9 if more else 0.98) * sum(handled.values()), stacks
 
 
 def test_threads_begin_at_clone(tool):
@@ -139,13 +140,16 @@ def test_programs_of_three_milliseconds_have_whole_stacks(tool, start):
     assert int(re.search(r"(\d+) stacks unwound here", summary).group(1)) > 100, summary
 
 
-def test_a_library_that_comes_late_is_unwound_at_once(tool):
-    stacks = tool.record("-F", "499", "--user", "--", workload("dlopen_main"),
-                         workload("plugin.so"), "2")
-    plugin = {s: n for s, n in stacks.counts.items() if any("plugin" in f for f in s[1:])}
-    assert plugin, stacks
-    whole = sum(n for s, n in plugin.items() if s[1] == "_start")
-    assert whole > 0.98 * sum(plugin.values()), stacks
+def test_libraries_that_come_late_and_go_are_unwound_at_once(tool):
+    """The second lands where the first was: the kernel must not go by the first one's table."""
+    stacks = tool.record("-F", "499", "--user", "--", workload("dlopen_main"), "1", "swap")
+    for name in ("plugin_work", "plugin_b_work"):
+        plugin = {s: n for s, n in stacks.counts.items() if name in s}
+        assert sum(plugin.values()) > 200, stacks
+        whole = sum(n for s, n in plugin.items() if s[1] == "_start" and "main" in s)
+        honest = sum(n for s, n in plugin.items() if s[1] == "[tables not ready]")
+        assert whole > 0.9 * sum(plugin.values()), stacks
+        assert whole + honest == sum(plugin.values()), stacks
 
 
 def test_a_program_that_runs_already(tool, start):

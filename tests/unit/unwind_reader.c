@@ -75,7 +75,7 @@ enum reader_answer reader_find(struct shared_maps *maps, pid_t tgid, uint64_t st
 	if (mapping.file == UNWIND_FILE_NONE)
 		return value(maps, "unwind_rules", UNWIND_RULE_JIT, ret) == 0 ? READER_FOUND :
 										READER_BAD;
-	return reader_rule(maps, mapping.file, address - mapping.bias, ret);
+	return reader_rule(maps, mapping.file % UNWIND_FILES_MAX, address - mapping.bias, ret);
 }
 
 /* Blocks cannot be read but by a descriptor of their own. */
