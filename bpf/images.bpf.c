@@ -41,6 +41,7 @@ int BPF_PROG(images_fork, struct task_struct *parent, struct task_struct *child)
 		image.mapping_cnt = known->mapping_cnt;
 		image.first_mapping = known->first_mapping;
 		image.list = known->list;
+		image.mapped_ns = known->mapped_ns;
 		image_of(&present, parent->group_leader);
 		if (!is_same_image(known, &present))
 			image.mapping_cnt = image.first_mapping = image.list = 0;

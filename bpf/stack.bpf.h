@@ -217,6 +217,7 @@ static __noinline __maybe_unused __u64 user_stack_id(const struct moment *moment
 	body->end = walk->end;
 	body->leaf_is_exact = !walk->leaf_is_call;
 	body->frame_cnt = walk->cnt;
+	body->mapped_ns = room->mapping_cnt ? room->mapped_ns : ~0ull;
 	stack_send(moment, body);
 	return body->id;
 }

@@ -36,6 +36,7 @@ struct stack_room {
 	__u32 clock;
 	__u64 cache_seed;      /* see find_process() */
 	__u32 is_compat; /* 32-bit code */
+	__u64 mapped_ns;  /* see struct unwind_process */
 	__u64 missing_ip; /* where the walk lacked something */
 	struct kernel_regs kernel_regs; /* see user_regs_of_kernel_entry() */
 	struct stack_body body;
@@ -286,6 +287,7 @@ static __always_inline void find_process(struct stack_room *room, const struct t
 	room->first_mapping = process->first_mapping;
 	room->mapping_cnt = process->mapping_cnt;
 	room->list = process->list;
+	room->mapped_ns = process->mapped_ns;
 	/* Last, as the entry may be given to another process meanwhile. */
 	if (*(volatile __u64 *)&process->start_boottime_ns != facts->start_boottime_ns ||
 	    *(volatile __u32 *)&process->exec_id != facts->exec_id)

@@ -135,6 +135,7 @@ struct unwind_mapping {
  */
 struct unwind_process {
 	__u64 start_boottime_ns; /* of the leader */
+	__u64 mapped_ns; /* CLOCK_MONOTONIC: mappings made later are not among them */
 	__u32 exec_id;
 	__u32 mapping_cnt;   /* 0 = not known yet */
 	__u32 first_mapping; /* index into `unwind_mappings` */

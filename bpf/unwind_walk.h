@@ -4,7 +4,7 @@
  * (unwind.bpf.h) and into user space (profiler/collect/unwind_offline.c, tests).
  *
  * Each frame goes by its own rule (unwind.h): by the file's unwind table where one tells of its
- * instructions, else (mode auto) by its frame pointer.  Nothing is believed unseen:
+ * instructions, by its frame pointer (mode auto) only where none does.  Nothing is believed unseen:
  * - An address is a caller only if it lies in executable memory and a call instruction stands
  *   before it; signal trampolines and the bottoms of stacks are known by their rules.
  * - A leaf without rule may have no frame yet or no more: its caller is taken from the stack.
@@ -125,9 +125,6 @@ walk_inline bool walk_fp_ends(struct walk *walk)
 	 * mark, but in the leaf's register it is as likely a number: only a frame's saved 0 counts.
 	 */
 	if (walk->last_fp && (walk->fp == 0 || walk_at_base(walk, walk->last_fp)))
-		return walk_ends(walk, STACK_COMPLETE);
-	/* Nor is a frame without rule at the very base: musl's start code has none. */
-	if (walk->cnt > 1 && walk_at_base(walk, walk->sp))
 		return walk_ends(walk, STACK_COMPLETE);
 	return walk_ends(walk, (enum stack_end)walk->why);
 }
@@ -257,7 +254,7 @@ walk_inline bool walk_cfa(struct walk *walk, const struct unwind_rule *rule, __u
 	return true;
 }
 
-/* What the caller had in a register. */
+/* What the caller had in a register, saved at @at_cfa or @at_fp. */
 walk_inline bool walk_saved(struct walk *walk, __u32 how, __u64 at_cfa, __u64 at_fp,
 			    __u64 *value, __u8 *is_lost)
 {
@@ -273,6 +270,16 @@ walk_inline bool walk_saved(struct walk *walk, __u32 how, __u64 at_cfa, __u64 at
 		return walk_unreadable(walk, at);
 	*is_lost = 0;
 	return true;
+}
+
+/*
+ * How @how is to be taken.  gcc says of its realigned frames that registers are saved below the
+ * frame pointer, and goes on to say so in the last instructions, when `leave` has restored it: then
+ * it is the caller's, outside of this frame, and so are the others.
+ */
+walk_inline __u32 walk_how(const struct walk *walk, __u32 how, __u64 fp, __u64 cfa)
+{
+	return how == UNWIND_AT_FP && fp - walk->sp >= cfa - walk->sp ? UNWIND_SAME : how;
 }
 
 walk_inline bool walk_by_rule(struct walk *walk, const struct unwind_rule *rule)
@@ -293,12 +300,14 @@ walk_inline bool walk_by_rule(struct walk *walk, const struct unwind_rule *rule)
 		/* Not both at once: the lower one may lie below the stack. */
 		if (!walk_read(walk, cfa - 8, &words[1], sizeof(words[1])))
 			return walk_unreadable(walk, cfa - 8);
-		if (!walk_saved(walk, rule->fp, cfa + (__u64)(__s64)rule->fp_offset,
+		if (!walk_saved(walk, walk_how(walk, rule->fp, fp, cfa),
+				cfa + (__u64)(__s64)rule->fp_offset,
 				fp + (__u64)(__s64)rule->fp_offset, &walk->fp, &walk->fp_is_lost))
 			return false;
 	}
-	if (!walk_saved(walk, rule->bx, cfa + (__u64)(__s64)rule->bx_offset, 0, &walk->bx,
-			&walk->bx_is_lost))
+	if (!walk_saved(walk, walk_how(walk, rule->bx, fp, cfa),
+			cfa + (__u64)(__s64)rule->bx_offset, fp + (__u64)(__s64)rule->bx_offset,
+			&walk->bx, &walk->bx_is_lost))
 		return false;
 	/* Nobody can return to 0: whoever made this stack marked its bottom so. */
 	if (words[1] == 0)
@@ -314,12 +323,12 @@ walk_inline bool walk_up(struct walk *walk, const struct unwind_rule *rule)
 		return walk_ends(walk, STACK_COMPLETE);
 	case UNWIND_SIGNAL:
 		return walk_signal(walk, rule);
+	case UNWIND_EXPRESSION: /* it says where the caller is, and not by the frame pointer */
+		return walk_ends(walk, STACK_EXPRESSION);
+	case UNWIND_CORRUPT:
+		return walk_ends(walk, STACK_CORRUPT);
 	case UNWIND_NO_INFO:
 		return walk_without_rule(walk, STACK_NO_INFO);
-	case UNWIND_EXPRESSION:
-		return walk_without_rule(walk, STACK_EXPRESSION);
-	case UNWIND_CORRUPT:
-		return walk_without_rule(walk, STACK_CORRUPT);
 	case UNWIND_JIT:
 		return walk_without_rule(walk, STACK_JIT);
 	default:

@@ -183,6 +183,13 @@ static struct frame_rule rule_of(struct cfa_run *run)
 
 	if (state->return_address.place == PLACE_UNDEFINED)
 		return (struct frame_rule){ .cfa = FRAME_BOTTOM };
+	if (state->return_address.place == PLACE_REGISTER &&
+	    state->cfa.kind == VALUE_REGISTER && state->cfa.reg == REGISTER_SP &&
+	    fits_i32(state->cfa.offset))
+		return (struct frame_rule){ .cfa = FRAME_SP_RETURN,
+					    .reg = state->return_address.reg,
+					    .bx = FRAME_LOST,
+					    .cfa_offset = (int32_t)state->cfa.offset };
 	if (state->return_address.place != PLACE_AT_CFA || state->return_address.offset != -8) {
 		if (is_signal(state, &offset))
 			return (struct frame_rule){ .cfa = FRAME_SIGNAL,
@@ -271,6 +278,18 @@ static void set_expression(struct cfa_run *run, bool is_value)
 		at->reg = value.reg;
 		at->offset = value.offset;
 	}
+}
+
+/* Where one is followed: a return address that was popped into another one, by vfork. */
+static void set_register(struct cfa_run *run, uint64_t reg, uint64_t other)
+{
+	struct register_state *at = column(&run->state, reg);
+
+	set_place(run, reg, PLACE_OTHER, 0);
+	if (reg != REGISTER_RETURN || other >= REGISTER_RETURN)
+		return;
+	at->place = PLACE_REGISTER;
+	at->reg = (uint8_t)other;
 }
 
 static void define_cfa(struct cfa_run *run, uint64_t reg, int64_t offset)
@@ -377,8 +396,7 @@ static bool step_register(struct cfa_run *run, uint8_t instruction)
 		set_place(run, reg, PLACE_SAME, 0);
 		return true;
 	case DW_CFA_register:
-		read_uleb128(&run->at);
-		set_place(run, reg, PLACE_OTHER, 0);
+		set_register(run, reg, read_uleb128(&run->at));
 		return true;
 	default:
 		return false;

@@ -68,6 +68,7 @@ enum register_place {
 	PLACE_AT_CFA,	   /* saved at CFA + offset */
 	PLACE_AT_REGISTER, /* saved at reg + offset */
 	PLACE_IS_CFA,	   /* it is CFA + offset */
+	PLACE_REGISTER,	   /* it is in reg */
 	PLACE_OTHER,
 };
 

@@ -4,8 +4,10 @@
  * (runtime.funcspdelta), which is there in stripped programs too; Go writes no .eh_frame.
  *
  * CFA = sp + delta + 8; the frame pointer is saved below the return address where the function has
- * a frame.  runtime.goexit, rt0_go, mstart and mcall are the bottom of a stack; functions that switch
- * stacks (systemstack, asmcgocall, cgocallback, morestack, ...) are left by their frame pointer.
+ * a frame.  runtime.goexit, rt0_go, mstart and, behind its switch, mcall are the bottom of a stack.
+ * The runtime's functions that switch stacks (systemstack, asmcgocall, cgocallback, nanotime1, ...)
+ * are left by their frame pointer; where they have none (morestack; up to Go 1.20 also systemstack
+ * and asmcgocall) they are FRAME_EXPRESSION behind the switch.  C functions are left out.
  * Source: Go's src/runtime/traceback.go, src/runtime/asm_amd64.s, src/cmd/internal/obj/x86/obj6.go.
  */
 #ifndef EBPFPROF_SYMBOLIZER_FRAME_GO_H
@@ -20,7 +22,9 @@ struct frame_go;
 
 /**
  * frame_go_open - @elf is borrowed until frame_go_close()
- * Errors: as gopclntab_open(): -ENODATA no Go program; -ENOTSUP; -ENOEXEC; -EIO; -ENOMEM.
+ * Errors: as gopclntab_open(): -ENODATA no Go program; -ENOTSUP; -ENOEXEC; -EIO; -ENOMEM; -EFBIG
+ * tables of more than 128 MiB.  Cost: memory for the functions and pc-values, 22 MB for a program
+ * of 121 MB.
  */
 int frame_go_open(struct elf_file *elf, struct frame_go **ret);
 void frame_go_close(struct frame_go *go);
@@ -34,7 +38,8 @@ void frame_go_range(const struct frame_go *go, size_t index, uint64_t *ret_start
 
 /**
  * frame_go_emit - frame_builder_begin() and its rows for function @index
- * A broken function gives one row, FRAME_CORRUPT.  Errors: of the builder; -EIO; -ENOMEM.
+ * A broken function gives one row, FRAME_CORRUPT.  Errors: of the builder; -EIO; -ENOMEM;
+ * -EFBIG far too many steps in all.
  */
 int frame_go_emit(struct frame_go *go, size_t index, struct frame_builder *builder);
 

@@ -14,6 +14,7 @@ struct gopclntab;
 
 #define GO_TABLE_BYTES_MAX (128u << 20) /* of each of the two tables that are read whole */
 #define GO_STEPS_MAX (1u << 20)		/* of one function; the largest seen has some thousand */
+#define GO_STEPS_ALL_MAX (64u << 20) /* of a file; terraform-provider-aws, 700 MB, has 7 million */
 #define GO_CODE_BYTES 65536
 #define GO_NONE UINT32_MAX
 
@@ -64,6 +65,7 @@ struct frame_go {
 	bool pushes;	       /* prologues push the frame pointer: Go 1.21 and newer */
 	struct go_step *steps; /* of the function at hand, [step_cnt] */
 	size_t step_cnt, step_capacity;
+	size_t steps_left; /* of GO_STEPS_ALL_MAX */
 	struct go_code *code;
 };
 

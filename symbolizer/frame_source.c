@@ -2,7 +2,7 @@
 /*
  * Joining what a file tells of frames into one table.
  *
- * Sources, the better ones first: .eh_frame, which the program itself unwinds by when it throws;
+ * Sources, the better ones first: the bottom of contexts (frame_context.c); .eh_frame, which the program itself unwinds by when it throws;
  * Go's pclntab, which Go's runtime unwinds by; .debug_frame, which only debuggers read; stubs that
  * the linker left untold (frame_stubs.c); the entry point.  Each gives its functions by ascending
  * address without overlaps, and a sweep over all of them hands each address to the best source that
@@ -34,6 +34,7 @@
 #define PIECES_MAX 8 /* of one function, between better ones; the rest of it is left out */
 
 enum source {
+	SOURCE_CONTEXT,
 	SOURCE_EH,
 	SOURCE_GO,
 	SOURCE_DEBUG,
@@ -47,7 +48,7 @@ struct sources {
 	struct ehframe *eh, *debug;
 	struct frame_go *go;
 	struct frame_stubs stubs;
-	uint64_t entry;
+	uint64_t entry, context;
 	size_t cnt[SOURCE_CNT]; /* functions of each */
 };
 
@@ -153,8 +154,11 @@ static int open_sources(struct elf_file *elf, struct sources *sources)
 		ret = open_debug(elf, sources);
 	if (!ret)
 		ret = frame_stubs_open(elf, &sources->stubs);
+	if (!ret)
+		ret = frame_context_find(elf, &sources->context);
 	if (ret)
 		return ret;
+	sources->cnt[SOURCE_CONTEXT] = sources->context != 0;
 	find_entry(elf, sources);
 	sources->cnt[SOURCE_STUBS] = sources->stubs.cnt;
 	sources->cnt[SOURCE_EH] = sources->eh ? ehframe_cnt(sources->eh) : 0;
@@ -168,6 +172,11 @@ static int open_sources(struct elf_file *elf, struct sources *sources)
 static void range_of(const struct sources *sources, enum source source, struct next *next)
 {
 	switch (source) {
+	case SOURCE_CONTEXT:
+		/* From one byte before, where callers are looked up. */
+		next->start = sources->context - 1;
+		next->end = sources->context + 1;
+		break;
 	case SOURCE_EH:
 		ehframe_range(sources->eh, next->index, &next->start, &next->end);
 		break;
@@ -186,20 +195,21 @@ static void range_of(const struct sources *sources, enum source source, struct n
 	}
 }
 
-static int emit_entry(const struct sources *sources, struct frame_builder *builder)
+static int emit_bottom(uint64_t start, uint64_t end, struct frame_builder *builder)
 {
 	static const struct frame_rule bottom = { .cfa = FRAME_BOTTOM };
-	uint64_t entry = sources->entry;
 	int ret;
 
-	ret = frame_builder_begin(builder, entry, entry + ENTRY_BYTES);
-	return ret ? ret : frame_builder_row(builder, entry, &bottom);
+	ret = frame_builder_begin(builder, start, end);
+	return ret ? ret : frame_builder_row(builder, start, &bottom);
 }
 
 static int emit(struct sources *sources, enum source source, size_t index,
 		struct frame_builder *builder)
 {
 	switch (source) {
+	case SOURCE_CONTEXT:
+		return emit_bottom(sources->context - 1, sources->context + 1, builder);
 	case SOURCE_EH:
 		return ehframe_emit(sources->eh, index, builder);
 	case SOURCE_GO:
@@ -209,7 +219,7 @@ static int emit(struct sources *sources, enum source source, size_t index,
 	case SOURCE_STUBS:
 		return frame_stubs_emit(&sources->stubs, index, builder);
 	default:
-		return emit_entry(sources, builder);
+		return emit_bottom(sources->entry, sources->entry + ENTRY_BYTES, builder);
 	}
 }
 

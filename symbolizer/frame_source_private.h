@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What frame_source.c has of frame_header.c and frame_stubs.c. */
+/* What frame_source.c has of frame_header.c, frame_stubs.c and frame_context.c. */
 #ifndef EBPFPROF_SYMBOLIZER_FRAME_SOURCE_PRIVATE_H
 #define EBPFPROF_SYMBOLIZER_FRAME_SOURCE_PRIVATE_H
 
@@ -35,5 +35,11 @@ int frame_stubs_open(struct elf_file *elf, struct frame_stubs *ret);
 void frame_stubs_range(const struct frame_stubs *stubs, size_t index, uint64_t *ret_start,
 		       uint64_t *ret_end);
 int frame_stubs_emit(struct frame_stubs *stubs, size_t index, struct frame_builder *builder);
+
+/**
+ * frame_context_find - where a stack made by makecontext() begins: __start_context, or 0
+ * Errors: -ENOMEM.
+ */
+int frame_context_find(struct elf_file *elf, uint64_t *ret);
 
 #endif

@@ -37,7 +37,8 @@ enum frame_cfa {
 	FRAME_BOTTOM,
 	FRAME_EXPRESSION,
 	FRAME_CORRUPT,
-	FRAME_SP_RETURN = 13,
+	FRAME_JIT, /* not in tables */
+	FRAME_SP_RETURN,
 };
 
 enum frame_saved {

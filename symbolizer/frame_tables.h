@@ -74,7 +74,10 @@ size_t frame_tables_collect(struct frame_tables *tables);
 /** frame_tables_wait - wait for those pending, at most @until_ns (monotonic); how many still are */
 size_t frame_tables_wait(struct frame_tables *tables, uint64_t until_ns);
 
-/** frame_tables_trim - forget tables not asked for since @before_ns, and above the budget the oldest */
+/**
+ * frame_tables_trim - forget tables not asked for since @before_ns, and above the budget the oldest
+ * What is mapped from disk takes no memory of the process afterwards, until it is read again.
+ */
 void frame_tables_trim(struct frame_tables *tables, uint64_t before_ns);
 
 struct frame_tables_stats {

@@ -18,6 +18,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,6 +53,13 @@ void frame_bytes_release(struct frame_bytes *bytes)
 	*bytes = (struct frame_bytes){};
 }
 
+void frame_bytes_unload(const struct frame_bytes *bytes)
+{
+	/* Pages of a file, never written: they are there again when they are read. */
+	if (bytes->entry.map)
+		(void)!madvise(bytes->entry.map, bytes->entry.map_bytes, MADV_DONTNEED);
+}
+
 int frame_bytes_from_cache(struct symbol_cache *cache, const struct elf_build_id *key,
 			   uint64_t stamp, struct frame_bytes *ret)
 {
@@ -67,6 +75,7 @@ int frame_bytes_from_cache(struct symbol_cache *cache, const struct elf_build_id
 		frame_bytes_release(&bytes);
 		return -ENOENT;
 	}
+	frame_bytes_unload(&bytes); /* the check has touched all of it */
 	*ret = bytes;
 	return 0;
 }

@@ -4,7 +4,7 @@
  * aside.
  *
  * It touches what a request gives it and its own door to the disk cache, nothing else.  It yields to
- * whatever else wants the processor (SCHED_BATCH, nice 10: a ninth of it where a task of nice 0 wants
+ * whatever else wants the processor (SCHED_BATCH, nice 10: a tenth of it where a task of nice 0 wants
  * it too; lower, a busy host would have no tables for minutes), and takes no signals.
  */
 #ifndef EBPFPROF_SYMBOLIZER_FRAME_WORKER_H
@@ -48,6 +48,9 @@ struct frame_answer {
 
 /** frame_bytes_release - give back what it lies in */
 void frame_bytes_release(struct frame_bytes *bytes);
+
+/** frame_bytes_unload - have a mapped table take no memory of the process until it is read again */
+void frame_bytes_unload(const struct frame_bytes *bytes);
 
 /**
  * frame_bytes_from_cache - the table that is in @cache

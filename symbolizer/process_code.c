@@ -10,7 +10,11 @@ static void describe(const struct mapping *mapping, struct code_region *ret)
 {
 	uint64_t start, limit, offset, address;
 
-	*ret = (struct code_region){ .start = mapping->start, .end = mapping->end };
+	*ret = (struct code_region){
+		.start = mapping->start,
+		.end = mapping->end,
+		.born_ns = mapping->born_ns,
+	};
 	if (!mapping->binary)
 		return;
 	/* Of a file that could not be read, addresses are offsets: it has no table either. */

@@ -16,6 +16,7 @@ struct process;
 struct code_region {
 	uint64_t start, end; /* addresses in the process, end exclusive */
 	uint64_t bias;	     /* address - ELF virtual address; 0 without a binary */
+	uint64_t born_ns;    /* when it was mapped; 0 = before we looked */
 	struct binary *binary; /* borrowed; NULL: code made at run time, a foreign vdso */
 };
 

@@ -27,6 +27,7 @@ static const char *const user_bottoms[] = {
 	"_dl_start_user",
 	"__libc_start_main*",
 	"__libc_start_call_main",
+	"libc_start_main_stage2", /* musl's: its code tells nothing of frames */
 	"start_thread",
 	"clone",
 	"__clone",

@@ -134,10 +134,11 @@ void unwind_maps_put_list(struct unwind_maps *unwind, struct unwind_list *list)
 }
 
 int unwind_maps_publish(struct unwind_maps *unwind, pid_t tgid, uint64_t start_boottime_ns,
-			uint32_t exec_id, const struct unwind_list *list)
+			uint32_t exec_id, uint64_t mapped_ns, const struct unwind_list *list)
 {
 	struct unwind_process process = {
 		.start_boottime_ns = start_boottime_ns,
+		.mapped_ns = mapped_ns,
 		.exec_id = exec_id,
 		.mapping_cnt = list->cnt,
 		.first_mapping = list->first,

@@ -60,7 +60,7 @@ void unwind_maps_put_file(struct unwind_maps *unwind, uint32_t file);
  * -EALREADY: it is READY.  -EAGAIN: its rows were taken away since the last settle.  -EMFILE: each
  * block is a descriptor.  -ENOMEM, -errno of the kernel.  The file's state is unchanged then.
  * Rules that find no room become UNWIND_RULE_FULL and are counted.
- * Cost: 2 ns a row; 10 to 30 ms of waiting when blocks must be made.
+ * Cost: 4 ns a row; 10 to 30 ms of waiting when blocks must be made.
  */
 int unwind_maps_load(struct unwind_maps *unwind, uint32_t file,
 		     const struct unwind_table_view *table);
@@ -95,11 +95,12 @@ void unwind_maps_put_list(struct unwind_maps *unwind, struct unwind_list *list);
 
 /**
  * unwind_maps_publish - walks of @tgid use @list from now on, if it is the image that is named
+ * @mapped_ns: mappings made later are not in @list
  * The caller keeps @list until it has published another one or forgotten the process.
  * -ENOSPC: `unwind_processes` is full.
  */
 int unwind_maps_publish(struct unwind_maps *unwind, pid_t tgid, uint64_t start_boottime_ns,
-			uint32_t exec_id, const struct unwind_list *list);
+			uint32_t exec_id, uint64_t mapped_ns, const struct unwind_list *list);
 
 /** unwind_maps_image - what the kernel's hooks know of @tgid; false: nothing */
 bool unwind_maps_image(const struct unwind_maps *unwind, pid_t tgid,

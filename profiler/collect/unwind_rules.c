@@ -2,9 +2,9 @@
 /*
  * When may an index name another rule?  Rows that held it are gone after one settle.  But the
  * walk's cache remembers indexes too, by a hash into which the rule generation is mixed: so the
- * generation is raised first, and at the next settle nobody who began under the old one runs:
+ * generation is raised then, and at the next settle nobody who began under the old one runs:
  *
- *	USED -put-> IDLE -settle-> SETTLED -room is short-> CONDEMNED -settle-> FREE
+ *	USED -put-> IDLE -settle, when room is short-> CONDEMNED -settle-> FREE
  *
  * Raising it empties the cache, so it is done for many at once, and only when new indexes run out:
  * a host has some thousand rules, room is for 32,768.  Until another rule gets the index, it keeps
@@ -22,7 +22,7 @@
 #define ROOM_LOW (UNWIND_RULES_MAX / 8)
 #define CONDEMN_MIN 256u /* fewer are not worth an empty cache, unless there is no room at all */
 
-enum rule_state { RULE_USED, RULE_IDLE, RULE_SETTLED, RULE_CONDEMNED, RULE_FREE };
+enum rule_state { RULE_USED, RULE_IDLE, RULE_CONDEMNED, RULE_FREE };
 
 static uint32_t *state_cnt(struct unwind_rules *rules, enum rule_state state)
 {
@@ -31,8 +31,6 @@ static uint32_t *state_cnt(struct unwind_rules *rules, enum rule_state state)
 		return &rules->used_cnt;
 	case RULE_IDLE:
 		return &rules->idle_cnt;
-	case RULE_SETTLED:
-		return &rules->settled_cnt;
 	case RULE_CONDEMNED:
 		return &rules->condemned_cnt;
 	default:
@@ -165,10 +163,9 @@ void unwind_rules_settle(struct unwind_rules *rules)
 
 	move_all(rules, RULE_CONDEMNED, RULE_FREE);
 	rules->free_from = UNWIND_RULE_FIRST_FREE;
-	move_all(rules, RULE_IDLE, RULE_SETTLED);
 	room = UNWIND_RULES_MAX - rules->fresh + rules->free_cnt;
-	if (room < ROOM_LOW && rules->settled_cnt && (rules->settled_cnt >= CONDEMN_MIN || !room)) {
-		move_all(rules, RULE_SETTLED, RULE_CONDEMNED);
+	if (room < ROOM_LOW && rules->idle_cnt && (rules->idle_cnt >= CONDEMN_MIN || !room)) {
+		move_all(rules, RULE_IDLE, RULE_CONDEMNED);
 		__atomic_fetch_add(rules->generation, 1, __ATOMIC_SEQ_CST);
 	}
 }

@@ -21,7 +21,7 @@ struct unwind_rules {
 	uint8_t *states;	/* [UNWIND_RULES_MAX] enum rule_state */
 	uint32_t fresh;		/* from here on no index was ever given */
 	uint32_t free_from;	/* below this none is free */
-	uint32_t used_cnt, idle_cnt, settled_cnt, condemned_cnt, free_cnt;
+	uint32_t used_cnt, idle_cnt, condemned_cnt, free_cnt;
 };
 
 /** unwind_rules_init - with the rules that are always there; both pointers borrowed; -errno */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The kernel's walk checks indexes only as far as the verifier wants it, so what a walk relies on
- * is checked here, once for each load: one pass over the rows, 1 ns each.
+ * is checked here, once for each load, in one pass over the rows.
  */
 #include "profiler/collect/unwind_table.h"
 

@@ -8,6 +8,7 @@
 #include "profiler/collect/sampler.h"
 #include "profiler/base/cleanup.h"
 #include "profiler/pipeline/stacks.h"
+#include "symbolizer/process_code.h"
 #include "symbolizer/symbolizer.h"
 
 static const char *base_name(const char *path)
@@ -62,6 +63,20 @@ static const struct location *resolve_frame(struct symbolizer *symbolizer,
 			       body->frames[index] & ~STACK_FRAME_IS_EXACT, !is_exact);
 }
 
+/*
+ * Was the code at frame @index mapped after the kernel had been told what is there?  Then the walk
+ * went on from it by the rules of something else, in the fraction of a second until it was told.
+ */
+static bool is_stale(const struct stack_body *body, const struct process *process, size_t index)
+{
+	uint64_t address = body->frames[index] & ~STACK_FRAME_IS_EXACT;
+	struct code_region region;
+
+	return process &&
+	       process_find_code(process, address, body->header.time_ns, &region) &&
+	       region.born_ns > body->mapped_ns;
+}
+
 int resolve_stack(struct symbolizer *symbolizer, struct stacks *stacks,
 		  const struct stack_body *body)
 {
@@ -92,6 +107,10 @@ int resolve_stack(struct symbolizer *symbolizer, struct stacks *stacks,
 		}
 		stack.frames++;
 		stack.named += locations[i]->named;
+		if (i + 1 < cnt && is_stale(body, process, i)) {
+			cnt = i + 1;
+			end = STACK_NOT_READY;
+		}
 	}
 	if (cnt && !(locations[cnt - 1]->stack_bottom && end != STACK_DEPTH))
 		note = end_note(end, locations[cnt - 1], text, sizeof(text));

@@ -25,17 +25,15 @@
 #include "profiler/pipeline/bodies.h"
 #include "profiler/pipeline/command.h"
 #include "profiler/pipeline/join.h"
+#include "profiler/pipeline/records.h"
 #include "profiler/pipeline/report.h"
 #include "profiler/pipeline/resolve.h"
 #include "profiler/pipeline/stacks.h"
 #include "profiler/pipeline/watch.h"
 #include "proto/profile.h"
-#include "symbolizer/process.h"
 
 #define DRAIN_NS (100 * NS_PER_MS)
 #define DRAIN_HURRY_NS (20 * NS_PER_MS) /* while programs start: their stacks want their tables */
-#define SIDEBAND_RING_BYTES (256u << 10)
-#define RESCAN_NS NS_PER_SEC
 #define NAMELESS_BYTES_MAX (2u << 20)
 #define AWAIT_NS (2 * NS_PER_SEC)
 #define AWAIT_STEP_NS (10 * NS_PER_MS)
@@ -48,17 +46,13 @@ struct session {
 	struct watch watch;
 	struct command_process command;
 	struct symbolizer *symbolizer;
-	struct sideband *sideband;
 	struct sampler *sampler;
 	struct unwinding *unwinding;
 	struct stacks stacks;
 	struct bodies bodies;
 	struct bodies nameless; /* named in part: tried once more when their epoch is joined */
 	struct join join;
-	struct hashmap exited; /* pid_t -> nothing: leaders that have exited, perhaps not the last */
-	uint64_t sideband_lost, sideband_refused, next_rescan_ns;
-	bool rescan_wanted;
-	bool programs_started; /* since the last tick */
+	struct records records;
 	uint64_t start_ns, window_start_ns, window_start_wall_ns; /* monotonic, UTC */
 	uint64_t next_flush_ns, next_window_ns, next_second_ns, last_flush_ns, pulled_ns;
 };
@@ -91,67 +85,6 @@ static int on_raw_stack(void *context, const struct raw_stack_body *body)
 	return unwinding_add_raw(((struct session *)context)->unwinding, body);
 }
 
-static int on_mmap(struct session *session, const struct sideband_event *event)
-{
-	struct mmap_event mapping = {
-		.tgid = event->tgid,
-		.time_ns = event->time_ns,
-		.start = event->start,
-		.length = event->length,
-		.offset = event->offset,
-		.major = event->major,
-		.minor = event->minor,
-		.inode = event->inode,
-		.path = event->path,
-	};
-	bool replaced = false;
-	int err;
-
-	mapping.build_id.len = MIN(event->build_id_len, (uint8_t)sizeof(mapping.build_id.bytes));
-	memcpy(mapping.build_id.bytes, event->build_id, mapping.build_id.len);
-	err = symbolizer_on_mmap(session->symbolizer, &mapping, &replaced);
-	if (!err && replaced)
-		sampler_raise_generation(session->sampler, event->tgid);
-	if (!err)
-		err = unwinding_changed(session->unwinding, event->tgid, PROCESS_MAPPED);
-	return err;
-}
-
-static int on_sideband(void *context, const struct sideband_event *event)
-{
-	struct session *session = context;
-	int err = 0;
-
-	switch (event->kind) {
-	case SIDEBAND_FORK:
-		err = symbolizer_on_fork(session->symbolizer, event->tgid, event->parent_tgid,
-					 event->time_ns);
-		if (!err)
-			err = unwinding_changed(session->unwinding, event->tgid, PROCESS_NEW);
-		break;
-	case SIDEBAND_EXEC:
-		session->programs_started = true;
-		err = symbolizer_on_exec(session->symbolizer, event->tgid, event->time_ns);
-		if (!err)
-			err = unwinding_changed(session->unwinding, event->tgid, PROCESS_NEW);
-		break;
-	case SIDEBAND_MMAP:
-		err = on_mmap(session, event);
-		break;
-	case SIDEBAND_EXIT:
-		if (event->tid != event->tgid)
-			break;
-		if (!hashmap_put(&session->exited, &event->tgid, NULL))
-			err = -ENOMEM;
-		else
-			err = unwinding_changed(session->unwinding, event->tgid, PROCESS_ENDED);
-		break;
-	}
-	/* Too many processes or mappings: the frames of those lack names, which is counted. */
-	session->sideband_refused += err && err != -ENOMEM;
-	return err == -ENOMEM ? err : 0;
-}
-
 static int fail(struct session *session, int code, const char *what)
 {
 	return err_set(session->err, code, "cannot %s", what);
@@ -179,40 +112,6 @@ static int name_again(struct session *session, uint32_t epoch)
 	return MIN(err, 0);
 }
 
-static int drain_sideband(struct session *session)
-{
-	int64_t lost;
-
-	lost = sideband_drain(session->sideband, monotonic_ns(), on_sideband, session);
-	if (lost < 0)
-		return (int)lost;
-	session->sideband_lost += (uint64_t)lost;
-	session->rescan_wanted |= lost > 0;
-	/* What lost records said can still be read of the processes that live; not at each tick. */
-	if (session->rescan_wanted && monotonic_ns() >= session->next_rescan_ns) {
-		session->rescan_wanted = false;
-		session->next_rescan_ns = monotonic_ns() + RESCAN_NS;
-		symbolizer_scan(session->symbolizer, NULL);
-		return unwinding_scanned(session->unwinding);
-	}
-	return 0;
-}
-
-/* Records up to now, and what the kernel's walk is to know of the processes that they tell of. */
-static int apply_sideband(struct session *session)
-{
-	int err = drain_sideband(session);
-
-	if (err)
-		return err;
-	unwinding_before_records(session->unwinding);
-	err = drain_sideband(session);
-	/* Mappings of which records were lost are not told to the kernel before they were read. */
-	if (!err && !session->rescan_wanted)
-		err = unwinding_publish(session->unwinding);
-	return err;
-}
-
 /* Empty the rings: bodies wait to be named, records are applied. */
 static int pull(struct session *session)
 {
@@ -226,7 +125,7 @@ static int pull(struct session *session)
 	int err = sampler_drain_bodies(session->sampler, &handler);
 
 	session->pulled_ns = monotonic_ns();
-	return err ? err : apply_sideband(session);
+	return err ? err : records_apply(&session->records);
 }
 
 /*
@@ -261,8 +160,9 @@ static int drain(struct session *session)
 {
 	int err = pull(session);
 
-	watch_set_interval(&session->watch, session->programs_started ? DRAIN_HURRY_NS : DRAIN_NS);
-	session->programs_started = false;
+	watch_set_interval(&session->watch, session->records.programs_started ? DRAIN_HURRY_NS :
+										DRAIN_NS);
+	session->records.programs_started = false;
 	symbolizer_await_names(session->symbolizer, false);
 	if (!err)
 		err = unwinding_tick(session->unwinding, false, 0, on_stack, session);
@@ -308,28 +208,6 @@ static int await_tables(struct session *session, uint32_t epoch)
 	return err ? fail(session, err, "unwind the samples") : 0;
 }
 
-/* Processes whose leader exited: gone for good, or does another thread run on? */
-static void forget_exited(struct session *session, uint64_t now_ns)
-{
-	struct hashmap still;
-	size_t cursor = 0;
-	const void *key;
-
-	hashmap_init(&still, sizeof(pid_t), 0);
-	while (hashmap_next(&session->exited, &cursor, &key, NULL)) {
-		pid_t tgid = *(const pid_t *)key;
-
-		if (kill(tgid, 0) != 0 && errno == ESRCH) {
-			symbolizer_on_exit(session->symbolizer, tgid, now_ns);
-			unwinding_forget(session->unwinding, tgid);
-		} else {
-			hashmap_put(&still, &tgid, NULL);
-		}
-	}
-	hashmap_free(&session->exited);
-	session->exited = still;
-}
-
 static int join_spilled(struct session *session, uint32_t epoch)
 {
 	struct hashmap *spilled = &session->stacks.sides[epoch & 1].spilled;
@@ -370,12 +248,12 @@ static int flush(struct session *session)
 	if (err)
 		return fail(session, err, "join samples with their stacks");
 	window_report_add_totals(&session->join.report, &totals);
-	session->join.report.sideband_lost += session->sideband_lost;
-	session->join.report.sideband_refused += session->sideband_refused;
-	session->sideband_lost = session->sideband_refused = 0;
+	session->join.report.sideband_lost += session->records.lost;
+	session->join.report.sideband_refused += session->records.refused;
+	session->records.lost = session->records.refused = 0;
 	stacks_clear(&session->stacks, epoch);
 	before_ns = session->last_flush_ns > LATE_NS ? session->last_flush_ns - LATE_NS : 0;
-	forget_exited(session, now_ns);
+	records_forget_exited(&session->records, now_ns);
 	symbolizer_trim(session->symbolizer, before_ns);
 	unwinding_end_epoch(session->unwinding, before_ns);
 	session->last_flush_ns = now_ns;
@@ -430,7 +308,6 @@ static int open_unwinding(struct session *session)
 static int open_all(struct session *session)
 {
 	const struct session_config *config = session->config;
-	size_t ring = config->sideband_ring_bytes;
 	int err;
 
 	err = symbolizer_new(&config->symbolizer, &session->symbolizer, session->err);
@@ -440,12 +317,8 @@ static int open_all(struct session *session)
 	if (!err)
 		err = open_unwinding(session);
 	if (!err)
-		err = sideband_new(ring ? ring : SIDEBAND_RING_BYTES, false, &session->sideband,
-				   session->err);
-	if (!err)
-		err = symbolizer_scan(session->symbolizer, session->err);
-	if (!err && unwinding_scanned(session->unwinding))
-		return fail(session, -ENOMEM, "remember the host's processes");
+		err = records_open(&session->records, config, session->symbolizer, session->sampler,
+				   session->unwinding, session->err);
 	if (!err && session->command.pid > 0) {
 		err = sampler_follow_command(session->sampler, session->command.pid);
 		if (err)
@@ -458,7 +331,7 @@ static int open_all(struct session *session)
 	err = join_begin_window(&session->join);
 	if (err)
 		return fail(session, err, "begin a window");
-	return watch_start(&session->watch, DRAIN_NS, sideband_poll_fd(session->sideband),
+	return watch_start(&session->watch, DRAIN_NS, sideband_poll_fd(session->records.sideband),
 			   sampler_poll_fd(session->sampler), session->err);
 }
 
@@ -517,7 +390,7 @@ static void each_second(struct session *session, uint64_t now_ns)
 		return;
 	session->next_second_ns += NS_PER_SEC;
 	sampler_check_cpus(session->sampler);
-	sideband_check_cpus(session->sideband);
+	sideband_check_cpus(session->records.sideband);
 	if (config->progress)
 		config->progress(config->context,
 				 (double)(now_ns - session->start_ns) / NS_PER_SEC,
@@ -607,10 +480,9 @@ static void close_all(struct session *session)
 	stacks_free(&session->stacks);
 	bodies_free(&session->bodies);
 	bodies_free(&session->nameless);
-	hashmap_free(&session->exited);
 	unwinding_free(session->unwinding);
 	sampler_free(session->sampler);
-	sideband_free(session->sideband);
+	records_close(&session->records);
 	symbolizer_free(session->symbolizer);
 	watch_close(&session->watch);
 }
@@ -630,7 +502,6 @@ int session_run(const struct session_config *config, struct session_result *ret,
 	*ret = (struct session_result){ .command_status = -1 };
 	binaries_init(&ret->binaries);
 	stacks_init(&session.stacks);
-	hashmap_init(&session.exited, sizeof(pid_t), 0);
 	code = watch_open(&session.watch, err);
 	if (!code && config->command)
 		code = command_start(config->command, &session.watch.old_mask,

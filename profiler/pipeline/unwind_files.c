@@ -36,7 +36,7 @@ _Static_assert((int)FRAME_NO_INFO == UNWIND_NO_INFO && (int)FRAME_SP == UNWIND_S
 		       (int)FRAME_SIGNAL == UNWIND_SIGNAL && (int)FRAME_BOTTOM == UNWIND_BOTTOM &&
 		       (int)FRAME_EXPRESSION == UNWIND_EXPRESSION &&
 		       (int)FRAME_CORRUPT == UNWIND_CORRUPT &&
-		       (int)FRAME_SP_RETURN == UNWIND_SP_RETURN,
+		       (int)FRAME_JIT == UNWIND_JIT && (int)FRAME_SP_RETURN == UNWIND_SP_RETURN,
 	       "equal kinds of rules");
 _Static_assert((int)FRAME_SAME == UNWIND_SAME && (int)FRAME_AT_CFA == UNWIND_AT_CFA &&
 		       (int)FRAME_AT_FP == UNWIND_AT_FP && (int)FRAME_LOST == UNWIND_LOST,
@@ -188,25 +188,27 @@ static int load_table(struct unwind_files *files, struct unwind_binary *entry,
 	}
 }
 
+/* Stacks in it say so, until it is tried again. */
+static void refuse(struct unwind_files *files, struct unwind_binary *entry,
+		   enum unwind_file_state state)
+{
+	unwind_maps_set_state(files->maps, entry->file, state);
+	entry->refused_at = files->clock ? files->clock : 1;
+	entry->wanted = false;
+}
+
 /* The table of @entry has come, or it is known that there is none. */
 static void settle_entry(struct unwind_files *files, struct unwind_binary *entry,
 			 enum frame_state state, const struct frame_table *table)
 {
-	int r;
-
-	if (state != FRAME_STATE_READY) {
+	if (state == FRAME_STATE_NO_INFO) {
 		unwind_maps_set_state(files->maps, entry->file, UNWIND_FILE_NO_INFO);
-		release_binary(entry);
-		return;
-	}
-	r = load_table(files, entry, table);
-	if (r == 0) {
+	} else if (state == FRAME_STATE_FAILED) {
+		refuse(files, entry, UNWIND_FILE_NO_INFO); /* perhaps for want of memory */
+	} else if (load_table(files, entry, table) == 0) {
 		entry->loaded = true;
 	} else {
-		/* Refused for any reason: stacks in it say so, until it is tried again. */
-		unwind_maps_set_state(files->maps, entry->file, UNWIND_FILE_FULL);
-		entry->refused_at = files->clock ? files->clock : 1;
-		entry->wanted = false;
+		refuse(files, entry, UNWIND_FILE_FULL);
 		files->refused++;
 	}
 	release_binary(entry);

@@ -6,7 +6,6 @@
 #include <xxhash.h>
 
 #include "profiler/base/cleanup.h"
-#include "profiler/base/clock.h"
 #include "profiler/collect/unwind_maps.h"
 #include "profiler/pipeline/unwind_files.h"
 #include "symbolizer/process_code.h"
@@ -208,7 +207,7 @@ static int publish(struct unwind_processes *processes, pid_t tgid, const struct 
 	r = share_list(processes, (size_t)cnt, &next, &list);
 	if (r == 0)
 		r = unwind_maps_publish(processes->maps, tgid, image->start_boottime_ns,
-					image->exec_id, list);
+					image->exec_id, processes->applied_ns, list);
 	if (r < 0) {
 		processes->refused += r != -ENOMEM;
 		drop_list(processes, &next);
@@ -247,15 +246,15 @@ static void forget_published(struct unwind_processes *processes, pid_t tgid)
 	hashmap_del(&processes->published, &tgid);
 }
 
-int unwind_processes_publish(struct unwind_processes *processes)
+int unwind_processes_publish(struct unwind_processes *processes, uint64_t applied_ns)
 {
-	uint64_t now_ns = monotonic_ns();
 	struct hashmap later;
 	size_t cursor = 0;
 	const void *key;
 	void *value;
 	int err = 0;
 
+	processes->applied_ns = applied_ns;
 	hashmap_init(&later, sizeof(pid_t), sizeof(struct changed_process));
 	while (!err && hashmap_next(&processes->changed, &cursor, &key, &value)) {
 		struct changed_process *changed = value, *kept;
@@ -276,7 +275,7 @@ int unwind_processes_publish(struct unwind_processes *processes)
 				forget_published(processes, tgid);
 			continue;
 		}
-		process = symbolizer_process(processes->symbolizer, tgid, now_ns);
+		process = symbolizer_process(processes->symbolizer, tgid, applied_ns);
 		if (process && process_is_alive(process))
 			err = publish(processes, tgid, process, &changed->image);
 	}

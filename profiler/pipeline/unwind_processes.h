@@ -33,6 +33,7 @@ struct unwind_processes {
 	struct hashmap lists;	  /* struct list_key -> struct shared_list: equal mappings once */
 	struct unwind_mapping *scratch; /* [scratch_capacity] */
 	size_t scratch_capacity;
+	uint64_t applied_ns;	  /* records up to then are known */
 	bool has_hooks;		  /* a living process's image is always known */
 	uint64_t refused;	  /* processes for which there was no room */
 };
@@ -61,8 +62,11 @@ int unwind_processes_seen(struct unwind_processes *processes, pid_t tgid,
 /** unwind_processes_read_images - what the hooks know of the changed ones; then apply records */
 void unwind_processes_read_images(struct unwind_processes *processes);
 
-/** unwind_processes_publish - those that were read and of which no record told since */
-int unwind_processes_publish(struct unwind_processes *processes);
+/**
+ * unwind_processes_publish - those that were read and of which no record told since
+ * @applied_ns: records up to then were applied
+ */
+int unwind_processes_publish(struct unwind_processes *processes, uint64_t applied_ns);
 
 void unwind_processes_forget(struct unwind_processes *processes, pid_t tgid);
 

@@ -244,6 +244,7 @@ static void unwind_raw(struct unwinding *unwinding, const struct raw_stack_body 
 	body->start_boottime_ns = raw->start_boottime_ns;
 	body->tgid = raw->tgid;
 	body->exec_id = raw->exec_id;
+	body->mapped_ns = UINT64_MAX; /* by the mappings of its own time */
 	unwind_offline(&callbacks, &start, unwinding->mode, body);
 	if (target.cut && (body->end == STACK_UNREADABLE || body->end == STACK_CORRUPT))
 		body->end = STACK_CUT;
@@ -329,9 +330,9 @@ void unwinding_before_records(struct unwinding *unwinding)
 	unwind_processes_read_images(&unwinding->processes);
 }
 
-int unwinding_publish(struct unwinding *unwinding)
+int unwinding_publish(struct unwinding *unwinding, uint64_t applied_ns)
 {
-	return unwind_processes_publish(&unwinding->processes);
+	return unwind_processes_publish(&unwinding->processes, applied_ns);
 }
 
 static bool is_known(void *context, uint64_t binary_id)

@@ -45,8 +45,8 @@ void unwinding_forget(struct unwinding *unwinding, pid_t tgid);
 /** unwinding_before_records - between two drains of records, the second of which makes sure */
 void unwinding_before_records(struct unwinding *unwinding);
 
-/** unwinding_publish - behind the second */
-int unwinding_publish(struct unwinding *unwinding);
+/** unwinding_publish - behind the second, which applied them up to @applied_ns */
+int unwinding_publish(struct unwinding *unwinding, uint64_t applied_ns);
 
 /**
  * unwinding_tick - unwind what can be, load what has come

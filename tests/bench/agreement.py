@@ -48,20 +48,6 @@ def counted(samples, of):
     return result
 
 
-def callers_overlap(left, right):
-    """The overlap of (caller, caller's caller) under each leaf, weighted by the left's leaves."""
-    leaves = counted(left, lambda stack: stack[0])
-    by_leaf = [collections.defaultdict(collections.Counter) for _ in range(2)]
-    for side, samples in zip(by_leaf, (left, right)):
-        for stack, count in samples.items():
-            side[stack[0]][stacks.triple(stack)[1:]] += count
-    both = [leaf for leaf in leaves if leaf in by_leaf[1]]
-    weight = sum(leaves[leaf] for leaf in both)
-    if not weight:
-        return None
-    return sum(leaves[leaf] * overlap(by_leaf[0][leaf], by_leaf[1][leaf]) for leaf in both) / weight
-
-
 def complete_where(perf, ours):
     """
     The share of ours that is complete, of what perf completes.  Where perf completes only a part

@@ -23,7 +23,8 @@
 
 static const char *const cfa_names[] = {
 	"none", "rsp", "rbp",	 "rbx",	   "register",	 "*rsp",
-	"*rbp", "plt", "signal", "bottom", "expression", "corrupt"
+	"*rbp", "plt", "signal", "bottom", "expression", "corrupt",
+	"jit",	"return"
 };
 
 struct built {
@@ -67,6 +68,9 @@ static void print_cfa(const struct frame_rule *rule)
 	case FRAME_FP:
 	case FRAME_BX:
 		print_offset(cfa_names[rule->cfa], rule->cfa_offset);
+		break;
+	case FRAME_SP_RETURN:
+		printf(" rsp%+d:r%u", rule->cfa_offset, rule->reg);
 		break;
 	case FRAME_REGISTER:
 		printf(" r%u%+d", rule->reg, rule->cfa_offset);

@@ -133,11 +133,15 @@ def peak_rss(pid):
 # ---- running things -----------------------------------------------------------------------------
 
 class Load:
-    """One `recurse` per CPU, pinned: 30 frames deep, never idle, while `with load.on():`."""
+    """
+    One program per CPU, pinned, never idle, while `with load.on():`; `recurse` of 30 frames where
+    no other is named.  It is a group of its own, and is ended with all that it started.
+    """
 
     SECONDS = 60  # workloads end by themselves, no later
 
-    def __init__(self):
+    def __init__(self, command=None):
+        self.command = command or [built("workloads", "recurse"), str(self.SECONDS), "30"]
         self.used_sec = 0.0
         self.busy_at_start, self.start = busy_sec(), time.monotonic()
         self.spinners = []
@@ -148,8 +152,9 @@ class Load:
         try:
             for cpu in CPUS:
                 spinners.append(subprocess.Popen(
-                    [built("workloads", "recurse"), str(self.SECONDS), "30"],
-                    start_new_session=True,  # a group of its own to the scheduler
+                    self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,  # a group of its own to the scheduler, too
                     preexec_fn=lambda cpu=cpu: os.sched_setaffinity(0, {cpu})))
             time.sleep(0.1)
             yield
@@ -159,7 +164,8 @@ class Load:
             for spinner in spinners:
                 if spinner.returncode is not None:
                     continue  # poll() above has taken it, and its times
-                spinner.terminate()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(spinner.pid, signal.SIGTERM)
                 usage = os.wait4(spinner.pid, 0)[2]
                 spinner.returncode = 0
                 self.used_sec += usage.ru_utime + usage.ru_stime
@@ -254,6 +260,13 @@ class Run:
     def last_words(self):
         lines = self.text(self.stderr).strip().splitlines()
         return ": " + lines[-1] if lines else ""
+
+
+def end_group(process):
+    """A process that leads a session, and what it started there."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def terminate_on_signals():

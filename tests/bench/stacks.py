@@ -21,10 +21,11 @@ import pprof
 PT_LOAD, PT_GNU_EH_FRAME = 1, 0x6474e550
 EXECUTABLE = 1
 
-# Where a stack begins: what no code called.
+# Where a stack begins: what no code called; musl's is jumped to, with frame pointer 0.
 BASES = re.compile(
-    r"^(_start|_dl_start_user|_start_c|(__)?(GI_+)?(__)?clone[23]?|__start_context|"
+    r"^(_start|_dl_start_user|_start_c|libc_start_main_stage2|(__)?(GI_+)?(__)?clone[23]?|__start_context|"
     r"runtime\.(goexit|mstart|rt0_go|mcall|clone)(\.abi0)?|_rt0_amd64(_linux)?(\.abi0)?)$")
+TRAMPOLINE = re.compile(r"^(__)?restore_rt$")
 # Ours that say why a stack was not walked to its base.
 REASON = re.compile(r"^\[(truncated|no unwind info|no frame pointer|expression|corrupt|jit without|"
                     r"stack page|stack cut|tables not|tables full|32-bit|stack lost|unwind)")
@@ -136,10 +137,10 @@ def named(namer, stacks):
     for stack, count in stacks:
         names = [namer.name(f) if isinstance(f, Frame) else f for f in stack]
         for at, frame in enumerate(stack[1:], 1):
-            # makecontext() has the function return to the first byte of __start_context.
+            # Returned to without a call before it, so that the byte before is another function's.
             if isinstance(frame, Frame) and frame.path.startswith("/"):
                 name = namer.name(Frame(frame.path, frame.address + 1))
-                if BASES.match(name):
+                if BASES.match(name) or TRAMPOLINE.match(name):
                     names[at] = name
         result[tuple(names)] += count
     return result

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "profiler/base/cleanup.h"
+#include "symbolizer/process_code.h"
 #include "symbolizer/symbolizer.h"
 #include "symbolizer/symbolizer_source.h"
 
@@ -23,6 +24,7 @@
 
 struct process {
 	pid_t tgid;
+	uint64_t young_ip, young_ns; /* this address's code was mapped then; all other was always */
 };
 
 /* A question that was asked. */
@@ -139,6 +141,16 @@ void symbolizer_source(const struct symbolizer *fake, const struct location *loc
 	(void)fake;
 	(void)location;
 	*ret = (struct symbolizer_source){ .names_from = "fake" };
+}
+
+bool process_find_code(const struct process *process, uint64_t address, uint64_t time_ns,
+		       struct code_region *ret)
+{
+	(void)time_ns;
+	*ret = (struct code_region){ .start = address, .end = address + 1 };
+	if (address == process->young_ip)
+		ret->born_ns = process->young_ns;
+	return true;
 }
 
 #endif

@@ -152,7 +152,7 @@ static struct unwind_list *publish_own(struct fixture *fixture)
 
 	assert_int_equal(unwind_maps_add_list(fixture->unwind, mappings, 2, &list), 0);
 	assert_int_equal(unwind_maps_publish(fixture->unwind, getpid(),
-					     fixture->own.start_boottime_ns, fixture->own.exec_id,
+					     fixture->own.start_boottime_ns, fixture->own.exec_id, 0,
 					     list),
 			 0);
 	return list;
@@ -214,7 +214,7 @@ static void test_mappings_of_an_earlier_image_are_not_inherited(void **state)
 
 	assert_int_equal(unwind_maps_publish(fixture->unwind, getpid(),
 					     fixture->own.start_boottime_ns,
-					     fixture->own.exec_id - 1, list),
+					     fixture->own.exec_id - 1, 0, list),
 			 0);
 	child = fork_waiting();
 	assert_true(look_up(fixture, child, &image));

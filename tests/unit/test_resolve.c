@@ -193,6 +193,46 @@ static void test_each_end_of_a_walk_has_its_note(void **state)
 	check_note(STACK_BROKEN, LOCATION_JIT, &(struct location_mapping){ .filename = "[jit]" },
 		   "[jit without frame pointer]");
 	check_note(STACK_UNREADABLE, LOCATION_JIT, NULL, "[stack page not resident]");
+	check_note(STACK_NO_INFO, LOCATION_USER, &library, "[no unwind info: libnofp.so.1]");
+	check_note(STACK_EXPRESSION, LOCATION_USER, &library, "[expression: libnofp.so.1]");
+	check_note(STACK_CORRUPT, LOCATION_USER, &library, "[corrupt unwind info: libnofp.so.1]");
+	check_note(STACK_JIT, LOCATION_JIT, NULL, "[jit without frame pointer]");
+	check_note(STACK_NOT_READY, LOCATION_USER, &library, "[tables not ready]");
+	check_note(STACK_FULL, LOCATION_USER, &library, "[unwind memory full: libnofp.so.1]");
+	check_note(STACK_CUT, LOCATION_USER, &library, "[truncated: stack copy]");
+}
+
+static void test_what_a_signal_interrupted_is_looked_up_exactly(void **state)
+{
+	const struct location *const *locations;
+	struct setting setting;
+
+	(void)state;
+	setup(&setting, 3, STACK_COMPLETE);
+	setting.body.frames[1] |= STACK_FRAME_IS_EXACT;
+	resolve(&setting, &locations);
+	assert_int_equal(setting.symbolizer.calls[1].ip, 0x1001);
+	assert_false(setting.symbolizer.calls[1].return_address);
+	assert_true(setting.symbolizer.calls[2].return_address);
+	teardown(&setting);
+}
+
+/* The kernel's walk went by the mappings of before: what it found behind such code is no caller. */
+static void test_code_mapped_after_the_kernel_was_told_ends_the_stack(void **state)
+{
+	const struct location *const *locations;
+	struct setting setting;
+
+	(void)state;
+	setup(&setting, 4, STACK_COMPLETE);
+	setting.body.mapped_ns = TIME_NS - 50;
+	setting.symbolizer.process.young_ip = 0x1001;
+	setting.symbolizer.process.young_ns = TIME_NS - 50;
+	assert_int_equal(resolve(&setting, &locations)->cnt, 4);
+	setting.symbolizer.process.young_ns++;
+	assert_int_equal(resolve(&setting, &locations)->cnt, 3);
+	assert_string_equal(name_of(locations[2]), "[tables not ready]");
+	teardown(&setting);
 }
 
 static void test_odd_file_names_in_a_note(void **state)
@@ -342,6 +382,8 @@ int main(void)
 		cmocka_unit_test(test_frames_that_may_get_a_name_later_are_told),
 		cmocka_unit_test(test_stack_is_kept_under_its_epoch_and_id),
 		cmocka_unit_test(test_each_end_of_a_walk_has_its_note),
+		cmocka_unit_test(test_what_a_signal_interrupted_is_looked_up_exactly),
+		cmocka_unit_test(test_code_mapped_after_the_kernel_was_told_ends_the_stack),
 		cmocka_unit_test(test_odd_file_names_in_a_note),
 		cmocka_unit_test(test_function_where_stacks_begin_completes_a_stack),
 		cmocka_unit_test(test_caller_outside_all_mappings_ends_the_stack),

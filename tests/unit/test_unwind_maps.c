@@ -147,7 +147,7 @@ static void test_an_address_leads_from_the_process_to_its_rule(void **state)
 
 	mappings[1].file = mappings[2].file = file;
 	assert_int_equal(unwind_maps_add_list(fixture->unwind, mappings, 3, &list), 0);
-	assert_int_equal(unwind_maps_publish(fixture->unwind, 77, 1234, 5, list), 0);
+	assert_int_equal(unwind_maps_publish(fixture->unwind, 77, 1234, 5, 0, list), 0);
 	assert_int_equal(reader_find(fixture->maps, 77, 1234, 5, base + first, &rule),
 			 READER_NOT_READY);
 	assert_int_equal(unwind_maps_load(fixture->unwind, file, &table), 0);
@@ -317,8 +317,8 @@ static void test_a_list_keeps_its_files_and_its_place(void **state)
 	unwind_maps_put_file(fixture->unwind, file); /* the list's is left */
 	assert_int_equal(stats_of(fixture).files, 1);
 	unwind_maps_ref_list(list);
-	assert_int_equal(unwind_maps_publish(fixture->unwind, 5, 1, 1, list), 0);
-	assert_int_equal(unwind_maps_publish(fixture->unwind, 6, 2, 2, list), 0);
+	assert_int_equal(unwind_maps_publish(fixture->unwind, 5, 1, 1, 0, list), 0);
+	assert_int_equal(unwind_maps_publish(fixture->unwind, 6, 2, 2, 0, list), 0);
 	unwind_maps_put_list(fixture->unwind, list);
 	assert_int_equal(reader_find(fixture->maps, 6, 2, 2, 0x2000, &rule), READER_FOUND);
 	unwind_maps_put_list(fixture->unwind, list);
@@ -331,7 +331,7 @@ static void test_a_list_keeps_its_files_and_its_place(void **state)
 	mappings[0].file = UNWIND_FILE_NONE;
 	assert_int_equal(unwind_maps_add_list(fixture->unwind, mappings, 2, &other), 0);
 	assert_int_equal(reader_find(fixture->maps, 6, 2, 2, 0x2000, &rule), READER_GIVEN_UP);
-	assert_int_equal(unwind_maps_publish(fixture->unwind, 6, 2, 2, other), 0);
+	assert_int_equal(unwind_maps_publish(fixture->unwind, 6, 2, 2, 0, other), 0);
 	assert_int_equal(reader_find(fixture->maps, 6, 2, 2, 0x2000, &rule), READER_FOUND);
 	unwind_maps_put_list(fixture->unwind, other);
 	unwind_maps_put_list(fixture->unwind, NULL);
@@ -373,7 +373,7 @@ static void test_lists_out_of_order_are_refused(void **state)
 	unwind_maps_put_list(fixture->unwind, other);
 	/* A process without code is one that is not known. */
 	assert_int_equal(unwind_maps_add_list(fixture->unwind, many, 0, &other), 0);
-	assert_int_equal(unwind_maps_publish(fixture->unwind, 5, 1, 1, other), 0);
+	assert_int_equal(unwind_maps_publish(fixture->unwind, 5, 1, 1, 0, other), 0);
 	unwind_maps_put_list(fixture->unwind, other);
 	free(many);
 }
@@ -388,11 +388,11 @@ static void test_an_image_is_what_was_published(void **state)
 	assert_false(unwind_maps_image(fixture->unwind, 9, &start, &exec_id));
 	assert_int_equal(unwind_maps_add_list(fixture->unwind, NULL, 0, &list), 0);
 	for (pid = 1; pid <= UNWIND_PROCESSES_MAX; pid++)
-		assert_int_equal(unwind_maps_publish(fixture->unwind, (pid_t)pid, pid + 1ull, 3,
+		assert_int_equal(unwind_maps_publish(fixture->unwind, (pid_t)pid, pid + 1ull, 3, 0,
 						     list),
 				 0);
-	assert_int_equal(unwind_maps_publish(fixture->unwind, (pid_t)pid, 1, 1, list), -ENOSPC);
-	assert_int_equal(unwind_maps_publish(fixture->unwind, 9, 12, 4, list), 0);
+	assert_int_equal(unwind_maps_publish(fixture->unwind, (pid_t)pid, 1, 1, 0, list), -ENOSPC);
+	assert_int_equal(unwind_maps_publish(fixture->unwind, 9, 12, 4, 0, list), 0);
 	assert_true(unwind_maps_image(fixture->unwind, 9, &start, &exec_id));
 	assert_int_equal(start, 12);
 	assert_int_equal(exec_id, 4);

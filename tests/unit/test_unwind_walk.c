@@ -481,6 +481,20 @@ static void test_a_frame_pointer_that_is_none_ends_the_walk_with_its_reason(void
 	}
 }
 
+/* Rules that are not followed are rules: what the frame pointer says then leaves frames out. */
+static void test_a_rule_that_is_not_followed_ends_the_walk(void **state)
+{
+	struct made made;
+
+	(void)state;
+	make_chain(&made);
+	made.rules[1] = (struct unwind_rule){ .cfa = UNWIND_EXPRESSION };
+	made.start.regs[UNWIND_REG_FP] = STACK + 0x100;
+	put(&made, STACK + 0x108, behind_call(3));
+	walk(&made);
+	expect(&made, STACK_EXPRESSION, 2, function(0), behind_call(1));
+}
+
 static void test_a_leaf_without_rule_and_frame_has_its_caller_on_the_stack(void **state)
 {
 	struct made made;
@@ -527,19 +541,64 @@ static void test_frame_pointers_alone(void **state)
 	expect(&made, STACK_BROKEN, 2, function(0), behind_call(3));
 }
 
+/* By frame pointers the base is known by its place; 0 in a register alone says nothing. */
 static void test_the_base_of_the_stack_is_known_by_its_place(void **state)
 {
 	struct made made;
 
 	(void)state;
 	make_chain(&made);
-	made.rules[2] = (struct unwind_rule){}; /* musl's start code has no rule */
+	made.rules[2] = (struct unwind_rule){};
 	made.start.tls_base = STACK + 0x200;
 	walk(&made);
-	expect(&made, STACK_COMPLETE, 3, function(0), behind_call(1), behind_call(2));
+	expect(&made, STACK_NO_INFO, 3, function(0), behind_call(1), behind_call(2));
+	made.start.regs[UNWIND_REG_FP] = STACK + 0x100;
+	put(&made, STACK + 0x100, 12345);
+	put(&made, STACK + 0x108, behind_call(3));
+	made.rules[3] = (struct unwind_rule){};
+	walk(&made);
+	expect(&made, STACK_COMPLETE, 4, function(0), behind_call(1), behind_call(2),
+	       behind_call(3));
 	made.start.tls_base = STACK + 0x4000;
 	walk(&made);
-	expect(&made, STACK_NO_INFO, 3, function(0), behind_call(1), behind_call(2));
+	expect(&made, STACK_NO_INFO, 4, function(0), behind_call(1), behind_call(2),
+	       behind_call(3));
+}
+
+/* gcc's CFI of a realigned frame, behind `leave`: rbp is the caller's again. */
+static void test_a_frame_pointer_that_was_restored_is_kept(void **state)
+{
+	struct made made;
+
+	(void)state;
+	make_chain(&made);
+	made.rules[0] = (struct unwind_rule){ .cfa = UNWIND_SP, .cfa_offset = 24, .fp = UNWIND_AT_FP };
+	made.start.regs[UNWIND_REG_FP] = STACK + 0x100; /* beyond the CFA */
+	put(&made, STACK + 0x100, STACK + 0x200);
+	made.rules[1] = (struct unwind_rule){ .cfa = UNWIND_FP, .cfa_offset = 16 };
+	put(&made, STACK + 0x108, behind_call(2));
+	walk(&made);
+	expect(&made, STACK_COMPLETE, 3, function(0), behind_call(1), behind_call(2));
+}
+
+static void test_rbx_may_be_saved_below_the_frame_pointer(void **state)
+{
+	struct made made;
+
+	(void)state;
+	make_chain(&made);
+	made.rules[0] = (struct unwind_rule){
+		.cfa = UNWIND_SP, .cfa_offset = 0x80, .fp = UNWIND_AT_FP,
+		.bx = UNWIND_AT_FP, .bx_offset = -24,
+	};
+	made.start.regs[UNWIND_REG_FP] = STACK + 0x40;
+	put(&made, STACK + 0x28, STACK + 0x100);
+	put(&made, STACK + 0x40, STACK + 0x200);
+	put(&made, STACK + 0x78, behind_call(1));
+	made.rules[1] = (struct unwind_rule){ .cfa = UNWIND_BX, .cfa_offset = 24 };
+	put(&made, STACK + 0x110, behind_call(2));
+	walk(&made);
+	expect(&made, STACK_COMPLETE, 3, function(0), behind_call(1), behind_call(2));
 }
 
 static void test_a_system_call_is_named_by_its_instruction(void **state)
@@ -582,10 +641,13 @@ int main(void)
 		cmocka_unit_test(test_nothing_below_the_stack_pointer_is_read),
 		cmocka_unit_test(test_a_frame_without_rule_is_left_by_its_frame_pointer),
 		cmocka_unit_test(test_a_frame_pointer_that_is_none_ends_the_walk_with_its_reason),
+		cmocka_unit_test(test_a_rule_that_is_not_followed_ends_the_walk),
 		cmocka_unit_test(test_a_leaf_without_rule_and_frame_has_its_caller_on_the_stack),
 		cmocka_unit_test(test_code_made_at_run_time_may_be_returned_to_without_a_call),
 		cmocka_unit_test(test_frame_pointers_alone),
 		cmocka_unit_test(test_the_base_of_the_stack_is_known_by_its_place),
+		cmocka_unit_test(test_a_frame_pointer_that_was_restored_is_kept),
+		cmocka_unit_test(test_rbx_may_be_saved_below_the_frame_pointer),
 		cmocka_unit_test(test_a_system_call_is_named_by_its_instruction),
 	};
 
