@@ -381,8 +381,7 @@ static bool step_register(struct cfa_run *run, uint8_t instruction)
 	case DW_CFA_offset_extended_sf:
 		return set_factored(run, reg, PLACE_AT_CFA, read_sleb128(&run->at));
 	case DW_CFA_GNU_negative_offset_extended:
-		return set_factored(run, reg, PLACE_AT_CFA,
-				    -(int64_t)(uint32_t)read_uleb128(&run->at));
+		return set_factored(run, reg, PLACE_AT_CFA, (int64_t)(0 - read_uleb128(&run->at)));
 	case DW_CFA_val_offset:
 		return set_factored(run, reg, PLACE_IS_CFA, (int64_t)read_uleb128(&run->at));
 	case DW_CFA_val_offset_sf:
