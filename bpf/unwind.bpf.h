@@ -38,7 +38,6 @@ struct stack_room {
 	__u64 cache_seed;
 	__u32 is_compat; /* 32-bit code */
 	__u64 mapped_ns;  /* see struct unwind_process */
-	__u64 missing_ip; /* where the walk lacked something */
 	struct kernel_regs kernel_regs; /* see user_regs_of_kernel_entry() */
 	struct stack_body body;
 };
@@ -166,8 +165,6 @@ static __always_inline int follows_call(__u64 ip)
 	return call_site_ends(code);
 }
 
-#define FOUND_IS_UNSURE 0x10000
-
 static __always_inline bool starts_context(__u64 ip)
 {
 	__u8 code[8];
@@ -184,10 +181,7 @@ static __always_inline int find_unmapped(struct stack_room *room, __u64 ip, __u3
 	if (room->walk.mode == WALK_BY_FP && call >= 0)
 		return call ? WALK_FOLLOWS_CALL : 0;
 	/* New since, if it is where a call returns to. */
-	if (call <= 0)
-		return -STACK_BROKEN;
-	room->missing_ip = ip;
-	return -STACK_NOT_READY;
+	return call > 0 ? -STACK_NOT_READY : -STACK_BROKEN;
 }
 
 /* The rule at @pc in the file of the room's mapping, or -(enum stack_end). */
@@ -239,10 +233,8 @@ __noinline int unwind_search(__u32 number, __u64 ip, __u32 is_exact)
 	if (!room)
 		return -STACK_NOT_READY;
 	found = find_in_file(room, pc);
-	if (found < 0) {
-		room->missing_ip = ip;
+	if (found < 0)
 		return found;
-	}
 	if (!is_exact)
 		call = follows_call(ip);
 	if (call == 0 && room->walk.mode != WALK_BY_FP && starts_context(ip))
@@ -251,9 +243,10 @@ __noinline int unwind_search(__u32 number, __u64 ip, __u32 is_exact)
 		found |= WALK_FOLLOWS_CALL;
 	/*
 	 * Code that cannot be read: the page is not resident, as most are not in a child of a fork.
-	 * It is where code is; that must do, and is not remembered.
+	 * It is where code is; that must do, and is not remembered.  Nor is that no call is there:
+	 * a program that writes over its copy of a library would end everybody's stacks there.
 	 */
-	if (call >= 0)
+	if (call > 0)
 		remember(room, pc, is_exact, found);
 	return found;
 }
@@ -330,7 +323,6 @@ static __always_inline void unwind_user_stack(struct stack_room *room, __u32 num
 
 	room->number = number;
 	room->clock = state->unwind_clock;
-	room->missing_ip = 0;
 	room->walk.mode = (__u8)unwind_mode;
 	find_process(room, facts);
 	room->cache_seed = cache_seed(state);
