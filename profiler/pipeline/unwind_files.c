@@ -89,17 +89,22 @@ static struct unwind_binary *get(struct unwind_files *files, struct binary *bina
 	return entry;
 }
 
-static bool has_place(struct unwind_files *files, struct unwind_binary *entry)
+static int give_place(struct unwind_files *files, struct unwind_binary *entry)
 {
-	return entry->file != UNWIND_FILE_NONE ||
-	       unwind_maps_add_file(files->maps, &entry->file) == 0;
+	if (entry->file != UNWIND_FILE_NONE)
+		return 0;
+	return unwind_maps_add_file(files->maps, &entry->file);
 }
 
-uint32_t unwind_files_index(struct unwind_files *files, struct binary *binary)
+int unwind_files_index(struct unwind_files *files, struct binary *binary, uint32_t *ret)
 {
 	struct unwind_binary *entry = get(files, binary);
+	int r = entry ? give_place(files, entry) : -ENOMEM;
 
-	return entry && has_place(files, entry) ? entry->file : UNWIND_FILE_NONE;
+	if (r < 0)
+		return r;
+	*ret = entry->file;
+	return 0;
 }
 
 int unwind_files_rule(struct unwind_files *files, struct binary *binary, uint64_t address,
@@ -260,7 +265,7 @@ void unwind_files_load(struct unwind_files *files)
 	while (hashmap_next(&files->by_binary, &cursor, NULL, &value)) {
 		struct unwind_binary *entry = value;
 
-		if (!entry->binary || !has_place(files, entry))
+		if (!entry->binary || give_place(files, entry) < 0)
 			continue;
 		state = frame_tables_get(files->tables, entry->binary, &table, NULL);
 		if (state != FRAME_STATE_PENDING)

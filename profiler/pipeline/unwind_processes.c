@@ -145,12 +145,28 @@ static struct unwind_mapping *next_scratch(struct unwind_processes *processes, s
 }
 
 /*
- * The living mappings of @process, as the kernel wants them, in `scratch`; how many, or -errno.
- *
- * What is left out is unknown to the walk, and so unwound here: a file without a place (as
- * UNWIND_FILE_NONE it would pass for code made at run time), and what the kernel's search cannot
- * compare.
+ * @region as the kernel wants it.  False: it is left out, so that the walk does not know it and its
+ * frames are unwound here: of a file without a place (as UNWIND_FILE_NONE it would pass for code made
+ * at run time), and what the kernel's search cannot compare.  -ENOMEM
  */
+static int describe(struct unwind_processes *processes, const struct code_region *region,
+		    struct unwind_mapping *ret)
+{
+	int r;
+
+	*ret = (struct unwind_mapping){
+		.start = region->start,
+		.end = region->end,
+		.bias = region->bias,
+		.file = UNWIND_FILE_NONE,
+	};
+	if (region->end > USER_END)
+		return false;
+	r = region->binary ? unwind_files_index(processes->files, region->binary, &ret->file) : 0;
+	return r == -ENOMEM ? r : r == 0;
+}
+
+/* The living mappings of @process in `scratch`; how many, or -errno. */
 static ssize_t collect_mappings(struct unwind_processes *processes, const struct process *process)
 {
 	struct code_region region;
@@ -158,23 +174,13 @@ static ssize_t collect_mappings(struct unwind_processes *processes, const struct
 
 	while (process_next_code(process, &cursor, &region)) {
 		struct unwind_mapping *mapping = next_scratch(processes, cnt);
-		uint32_t file = UNWIND_FILE_NONE;
+		int r = mapping ? describe(processes, &region, mapping) : -ENOMEM;
 
-		if (!mapping)
-			return -ENOMEM;
-		if (region.binary)
-			file = unwind_files_index(processes->files, region.binary);
-		if ((region.binary && file == UNWIND_FILE_NONE) || region.end > USER_END)
-			continue;
-		if (cnt == MAPPINGS_OF_ONE_MAX)
+		if (r < 0)
+			return r;
+		if (r && cnt == MAPPINGS_OF_ONE_MAX)
 			return -ENOSPC;
-		*mapping = (struct unwind_mapping){
-			.start = region.start,
-			.end = region.end,
-			.bias = region.bias,
-			.file = file,
-		};
-		cnt++;
+		cnt += (size_t)r;
 	}
 	return (ssize_t)cnt;
 }
@@ -194,7 +200,9 @@ static bool make_room(struct unwind_processes *processes)
 static int share_list(struct unwind_processes *processes, size_t cnt,
 		      struct published_process *published, struct unwind_list **ret)
 {
-	XXH128_hash_t key = XXH3_128bits(processes->scratch, cnt * sizeof(*processes->scratch));
+	/* Seeded: programs choose their addresses, and must not share another's list by design. */
+	XXH128_hash_t key = XXH3_128bits_withSeed(
+		processes->scratch, cnt * sizeof(*processes->scratch), hash_bytes("", 0));
 	struct shared_list *shared;
 	bool is_new;
 	int r;
@@ -251,8 +259,10 @@ static int publish(struct unwind_processes *processes, pid_t tgid, const struct 
 		r = unwind_maps_publish(processes->maps, tgid, image->start_boottime_ns,
 					image->exec_id, processes->applied_ns, list);
 	if (r < 0) {
-		processes->refused += r != -ENOMEM && !published->refused_in;
-		next.refused_in = processes->round;
+		if (r != -ENOMEM) {
+			processes->refused += !published->refused_in;
+			next.refused_in = processes->round;
+		}
 		drop_list(processes, &next);
 		if (unwind_maps_publish(processes->maps, tgid, image->start_boottime_ns,
 					image->exec_id, processes->applied_ns, NULL) < 0)
