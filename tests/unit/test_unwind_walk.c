@@ -228,6 +228,27 @@ static void test_a_contexts_stack_begins_at_its_start(void **state)
 	       (CODE + FUNCTION_BYTES) | STACK_FRAME_IS_EXACT);
 }
 
+static void test_musls_signal_trampoline_is_known_by_its_code(void **state)
+{
+	static const uint8_t trampoline[] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
+	uint64_t context = STACK + 24 + 40;
+	struct made made;
+
+	(void)state;
+	make_chain(&made);
+	memcpy(made.code + FUNCTION_BYTES, trampoline, sizeof(trampoline));
+	made.rules[1] = (struct unwind_rule){};
+	put(&made, STACK + 16, CODE + FUNCTION_BYTES);
+	put(&made, context + 15 * 8, STACK + 0x180); /* rsp */
+	put(&made, context + 16 * 8, function(4));   /* rip */
+	made.rules[4] = sp_rule(8);
+	put(&made, STACK + 0x180, behind_call(2));
+	walk(&made);
+	expect(&made, STACK_COMPLETE, 4, function(0),
+	       (CODE + FUNCTION_BYTES) | STACK_FRAME_IS_EXACT, function(4) | STACK_FRAME_IS_EXACT,
+	       behind_call(2));
+}
+
 static void test_an_address_behind_no_call_is_no_caller(void **state)
 {
 	struct made made;
@@ -384,6 +405,7 @@ int main(void)
 			test_what_a_signal_interrupted_has_its_registers_and_its_frame_pointer),
 		cmocka_unit_test(test_vforks_return_address_is_in_a_register),
 		cmocka_unit_test(test_a_contexts_stack_begins_at_its_start),
+		cmocka_unit_test(test_musls_signal_trampoline_is_known_by_its_code),
 		cmocka_unit_test(test_an_address_behind_no_call_is_no_caller),
 		cmocka_unit_test(test_a_missing_table_is_not_ready),
 		cmocka_unit_test(test_frames_that_do_not_advance_end_the_walk),
