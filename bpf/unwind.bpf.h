@@ -168,12 +168,16 @@ static __always_inline int follows_call(__u64 ip)
 
 #define FOUND_IS_UNSURE 0x10000
 
-static __always_inline bool starts_context(__u64 ip)
+/* The rule of what is returned to though nothing called it; else @rule. */
+static __always_inline int rule_without_call(__u64 ip, int rule)
 {
 	__u8 code[8];
 
-	return bpf_probe_read_user(code, sizeof(code), (void *)ip) == 0 &&
-	       call_site_is_context_start(code);
+	if (bpf_probe_read_user(code, sizeof(code), (void *)ip))
+		return rule;
+	if (call_site_is_context_start(code))
+		return UNWIND_RULE_BOTTOM;
+	return call_site_is_signal_return(code) ? UNWIND_RULE_SIGNAL : rule;
 }
 
 /* What is known of @ip in no mapping that we know of. */
@@ -245,10 +249,10 @@ __noinline int unwind_search(__u32 number, __u64 ip, __u32 is_exact)
 	}
 	if (!is_exact)
 		call = follows_call(ip);
-	if (call == 0 && room->walk.mode != WALK_BY_FP && starts_context(ip))
-		found = UNWIND_RULE_BOTTOM;
-	else if (call)
+	if (call)
 		found |= WALK_FOLLOWS_CALL;
+	else if (room->walk.mode != WALK_BY_FP)
+		found = rule_without_call(ip, found);
 	/*
 	 * Code that cannot be read: the page is not resident, as most are not in a child of a fork.
 	 * It is where code is; that must do, and is not remembered.

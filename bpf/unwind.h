@@ -79,7 +79,10 @@ struct unwind_rule {
 #define UNWIND_RULE_JIT 1
 #define UNWIND_RULE_FULL 2 /* the rule found no room among `unwind_rules`; acts as _NO_INFO */
 #define UNWIND_RULE_BOTTOM 3
-#define UNWIND_RULE_FIRST_FREE 4
+#define UNWIND_RULE_SIGNAL 4 /* the kernel's frame, of a trampoline without table */
+#define UNWIND_RULE_FIRST_FREE 5
+
+#define UNWIND_SIGCONTEXT_OFFSET 40 /* from sp: struct rt_sigframe behind its return address */
 
 struct unwind_row {
 	__u16 pc;   /* low bits of the address from which on @rule holds, up to the next row */

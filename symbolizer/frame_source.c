@@ -2,12 +2,13 @@
 /*
  * Joining what a file tells of frames into one table.
  *
- * Sources, the better ones first: the bottom of contexts (frame_context.c); .eh_frame, which the program itself unwinds by when it throws;
- * Go's pclntab, which Go's runtime unwinds by; .debug_frame, which only debuggers read; stubs that
- * the linker left untold (frame_stubs.c); the entry point.  Each gives its functions by ascending
- * address without overlaps, and a sweep over all of them hands each address to the best source that
- * covers it: a function of a lesser one is cut where a better one begins.  One array of all ranges,
- * sorted, was the alternative: 24 bytes a function more, and sorted already.
+ * Sources, the better ones first: the bottom of contexts (frame_context.c); .eh_frame, which the
+ * program itself unwinds by when it throws; Go's pclntab, which Go's runtime unwinds by;
+ * .debug_frame, which only debuggers read; stubs that the linker left untold (frame_stubs.c); the
+ * entry point.  Each gives its functions by ascending address without overlaps, and a sweep over all
+ * of them hands each address to the best source that covers it: a function of a lesser one is cut
+ * where a better one begins.  One array of all ranges, sorted, was the alternative: 24 bytes a
+ * function more, and sorted already.
  *
  * .debug_frame is not read in Go programs: it says what the pclntab says, compressed, in megabytes.
  *

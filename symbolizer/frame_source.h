@@ -4,8 +4,8 @@
  * they are joined.
  *
  * .eh_frame (by its section, or by PT_GNU_EH_FRAME where there are no section headers), .debug_frame
- * where that has nothing, Go's pclntab (frame_go.h) for Go code; the entry point as the bottom of
- * the stack where nothing else tells.
+ * where that has nothing, Go's pclntab (frame_go.h) for Go code; stubs of the PLT by their code, and
+ * the entry point as the bottom of the stack, where nothing else tells.
  */
 #ifndef EBPFPROF_SYMBOLIZER_FRAME_SOURCE_H
 #define EBPFPROF_SYMBOLIZER_FRAME_SOURCE_H

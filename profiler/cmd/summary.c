@@ -101,7 +101,7 @@ static void print_unwinding(const struct session_result *result)
 	fprintf(stderr,
 		"  unwinding  %u tables, %" PRIu64 " rows in %.1f of %.0f MiB for %u processes; %" PRIu64
 		" stacks unwound here\n",
-		stats->files, stats->rows, (double)stats->kernel_bytes / (1 << 20),
+		stats->tables, stats->rows, (double)stats->kernel_bytes / (1 << 20),
 		(double)stats->kernel_bytes_max / (1 << 20), stats->processes, stats->raw);
 	if (stats->hooks_error)
 		fprintf(stderr, "  NOTE       new processes are learnt late: %s\n", stats->hooks_error);

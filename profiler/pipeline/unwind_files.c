@@ -60,6 +60,7 @@ static void release_binary(struct unwind_binary *entry)
 static void release(struct unwind_files *files, struct unwind_binary *entry)
 {
 	release_binary(entry);
+	files->loaded -= entry->loaded;
 	if (entry->file != UNWIND_FILE_NONE)
 		unwind_maps_put_file(files->maps, entry->file);
 }
@@ -157,6 +158,7 @@ static void evict(struct unwind_files *files, struct unwind_binary *entry)
 {
 	unwind_maps_unload(files->maps, entry->file);
 	entry->loaded = entry->wanted = false;
+	files->loaded--;
 	files->evicted++;
 	files->quiesce(files->context);
 	unwind_maps_settle(files->maps);
@@ -207,6 +209,7 @@ static void settle_entry(struct unwind_files *files, struct unwind_binary *entry
 		refuse(files, entry, UNWIND_FILE_NO_INFO); /* perhaps for want of memory */
 	} else if (load_table(files, entry, table) == 0) {
 		entry->loaded = true;
+		files->loaded++;
 	} else {
 		refuse(files, entry, UNWIND_FILE_FULL);
 		files->refused++;

@@ -65,7 +65,7 @@ void unwinding_end_epoch(struct unwinding *unwinding, uint64_t before_ns);
 struct unwinding_stats {
 	uint64_t kernel_bytes, kernel_bytes_max; /* of the maps of tables */
 	uint64_t rows;
-	uint32_t files, processes;
+	uint32_t tables, processes; /* known to the kernel */
 	uint64_t raw;	      /* stacks unwound here */
 	uint64_t raw_dropped; /* that found no room to wait */
 	uint64_t evicted, refused;

@@ -172,7 +172,8 @@ static int ask_rule(void *context, uint64_t pc, struct unwind_rule *ret)
 	const struct mapped *map = find_map(context, pc);
 	const struct frame_rule *rule;
 
-	_Static_assert(sizeof(*rule) == sizeof(*ret), "asserted by profiler/pipeline field by field");
+	_Static_assert(sizeof(*rule) == sizeof(*ret),
+		       "asserted by profiler/pipeline field by field");
 	*ret = (struct unwind_rule){};
 	if (!map)
 		return -ENOENT;

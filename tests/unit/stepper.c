@@ -138,8 +138,9 @@ int stepper_run_to_entry(struct stepper *stepper)
 		return r;
 	errno = 0;
 	code = ptrace(PTRACE_PEEKTEXT, stepper->pid, (void *)(uintptr_t)entry, NULL);
-	if (errno || ptrace(PTRACE_POKETEXT, stepper->pid, (void *)(uintptr_t)entry,
-			    (void *)((code & ~0xffl) | 0xcc)) < 0 ||
+	if (errno ||
+	    ptrace(PTRACE_POKETEXT, stepper->pid, (void *)(uintptr_t)entry,
+		   (void *)((code & ~0xffl) | 0xcc)) < 0 ||
 	    ptrace(PTRACE_CONT, stepper->pid, NULL, NULL) < 0 ||
 	    waitpid(stepper->pid, &stepper->status, 0) < 0)
 		return -errno;
@@ -200,8 +201,7 @@ static int push(struct stepper *stepper, uint64_t slot, uint64_t address, bool i
 {
 	if (stepper->shadow_cnt == SHADOW_MAX)
 		return -E2BIG;
-	stepper->shadow[stepper->shadow_cnt++] =
-		(struct shadow_entry){ slot, address, is_exact };
+	stepper->shadow[stepper->shadow_cnt++] = (struct shadow_entry){ slot, address, is_exact };
 	return 0;
 }
 
@@ -239,7 +239,7 @@ static int follow(struct stepper *stepper, const uint8_t *code, uint64_t ip, uin
 
 /*
  * A handler was entered, from @ip with the stack pointer at @sp.  Its caller is the trampoline
- * that the kernel made it return to, and that one's is what was interrupted.
+ * that the kernel made it return to, to the very first byte, and that one's is what was interrupted.
  */
 static int enter_handler(struct stepper *stepper, uint64_t ip, uint64_t sp)
 {
@@ -250,7 +250,7 @@ static int enter_handler(struct stepper *stepper, uint64_t ip, uint64_t sp)
 		return -EPROTO;
 	stepper->signals++;
 	r = push(stepper, sp - 1, ip, true);
-	return r ? r : push(stepper, handler_sp, address, false);
+	return r ? r : push(stepper, handler_sp, address, true);
 }
 
 /* ---- steps ---- */

@@ -23,7 +23,7 @@
 struct shadow_entry {
 	uint64_t slot; /* where on the stack the return address lies; below it everything is younger */
 	uint64_t address;
-	bool is_exact; /* it was interrupted there by a signal */
+	bool is_exact; /* no call stands before it: interrupted there, or a signal's trampoline */
 };
 
 struct stepper {

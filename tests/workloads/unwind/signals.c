@@ -94,7 +94,8 @@ int main(int argc, char **argv)
 {
 	const struct itimerval every = { { .tv_usec = 10000 }, { .tv_usec = 10000 } };
 	const stack_t alternate = { .ss_sp = handler_stack, .ss_size = sizeof(handler_stack) };
-	struct sigaction action = { .sa_sigaction = on_sigprof, .sa_flags = SA_SIGINFO | SA_RESTART };
+	struct sigaction action = { .sa_sigaction = on_sigprof,
+				    .sa_flags = SA_SIGINFO | SA_RESTART };
 	uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + argument_ns(argc, argv, 1, 5);
 
 	if (argc > 2 && !strcmp(argv[2], "alt")) {
