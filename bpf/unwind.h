@@ -45,7 +45,8 @@ enum unwind_cfa {
 	UNWIND_FP_DEREF,    /* *(fp + cfa_offset) + cfa_add */
 	UNWIND_PLT,	    /* sp + 8, and 8 more when (pc & 15) >= cfa_offset */
 	UNWIND_SIGNAL,	    /* none: all registers stand in the struct sigcontext at sp + cfa_offset */
-	UNWIND_BOTTOM,	    /* none: the return address is undefined, the stack begins here */
+	UNWIND_BOTTOM,	    /* none: the return address is undefined, the stack begins here;
+			       `reg` 1: no call led to its callee, it is returned to at its begin */
 	UNWIND_EXPRESSION,  /* told in a way that we do not follow */
 	UNWIND_CORRUPT,	    /* the table contradicts itself here */
 	UNWIND_JIT,	    /* not in a file: code made at run time */

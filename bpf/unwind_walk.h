@@ -347,6 +347,13 @@ walk_inline bool walk_is_caller(const struct walk *walk, int found, const struct
 	       rule->cfa == UNWIND_BOTTOM;
 }
 
+/* What nothing called begins at its address: a signal's trampoline, a context's start. */
+walk_inline bool walk_begins_here(int found, const struct unwind_rule *rule)
+{
+	return !(found & WALK_FOLLOWS_CALL) || rule->cfa == UNWIND_SIGNAL ||
+	       (rule->cfa == UNWIND_BOTTOM && rule->reg);
+}
+
 /**
  * walk_frame - add the present frame to @frames and go to its caller
  * @frames: room for STACK_FRAMES_MAX
@@ -367,8 +374,7 @@ walk_inline bool walk_frame(struct walk *walk, __u64 *frames)
 	if (walk->via != WALK_VIA_REGS &&
 	    (found == -STACK_BROKEN || (found >= 0 && !walk_is_caller(walk, found, rule))))
 		return walk_ends(walk, STACK_CORRUPT);
-	/* What nothing called begins at its address: a signal's trampoline, a context's start. */
-	if (found >= 0 && !(found & WALK_FOLLOWS_CALL))
+	if (found >= 0 && walk_begins_here(found, rule))
 		is_exact = true;
 	frames[walk->cnt & (STACK_FRAMES_MAX - 1)] =
 		walk->ip | (is_exact && walk->cnt ? STACK_FRAME_IS_EXACT : 0);

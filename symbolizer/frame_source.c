@@ -196,9 +196,10 @@ static void range_of(const struct sources *sources, enum source source, struct n
 	}
 }
 
-static int emit_bottom(uint64_t start, uint64_t end, struct frame_builder *builder)
+/* @begins: it is returned to at its first instruction, see enum unwind_cfa */
+static int emit_bottom(uint64_t start, uint64_t end, bool begins, struct frame_builder *builder)
 {
-	static const struct frame_rule bottom = { .cfa = FRAME_BOTTOM };
+	const struct frame_rule bottom = { .cfa = FRAME_BOTTOM, .reg = begins };
 	int ret;
 
 	ret = frame_builder_begin(builder, start, end);
@@ -210,7 +211,7 @@ static int emit(struct sources *sources, enum source source, size_t index,
 {
 	switch (source) {
 	case SOURCE_CONTEXT:
-		return emit_bottom(sources->context - 1, sources->context + 1, builder);
+		return emit_bottom(sources->context - 1, sources->context + 1, true, builder);
 	case SOURCE_EH:
 		return ehframe_emit(sources->eh, index, builder);
 	case SOURCE_GO:
@@ -220,7 +221,7 @@ static int emit(struct sources *sources, enum source source, size_t index,
 	case SOURCE_STUBS:
 		return frame_stubs_emit(&sources->stubs, index, builder);
 	default:
-		return emit_bottom(sources->entry, sources->entry + ENTRY_BYTES, builder);
+		return emit_bottom(sources->entry, sources->entry + ENTRY_BYTES, false, builder);
 	}
 }
 

@@ -45,7 +45,7 @@
  * Of the rows: raised when other rows are made of the same file.  The form of the bytes has a number
  * of its own in them.
  */
-#define TABLE_VERSION 1u
+#define TABLE_VERSION 2u
 
 /* What a table is known by; zero-padded. */
 struct key {

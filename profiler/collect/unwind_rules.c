@@ -130,7 +130,8 @@ int unwind_rules_get(struct unwind_rules *rules, const struct unwind_rule *rule,
 {
 	const uint16_t *known;
 
-	if (rule->cfa == UNWIND_NO_INFO || rule->cfa == UNWIND_JIT || rule->cfa == UNWIND_BOTTOM) {
+	if (rule->cfa == UNWIND_NO_INFO || rule->cfa == UNWIND_JIT ||
+	    (rule->cfa == UNWIND_BOTTOM && !rule->reg)) {
 		*ret_index = rule->cfa == UNWIND_JIT	? UNWIND_RULE_JIT :
 			     rule->cfa == UNWIND_BOTTOM ? UNWIND_RULE_BOTTOM :
 							  UNWIND_RULE_NO_INFO;
