@@ -36,8 +36,12 @@ struct stack_room {
 	__u32 list;	       /* serial number of its mappings */
 	__u32 number;	       /* of this room */
 	__u32 clock;
-	__u64 cache_seed;
-	__u64 file_seed;       /* the same, of the file of `mapping` */
+	/*
+	 * Of the cache's tags, for the list of mappings and for the file of `mapping`.  Each hashed
+	 * by itself: their numbers and addresses are small, and a number added to an address would
+	 * be the tag of a neighbour's address elsewhere.
+	 */
+	__u64 cache_seed, list_seed, file_seed;
 	__u32 is_compat; /* 32-bit code */
 	__u64 mapped_ns;  /* see struct unwind_process */
 	__u64 missing_ip; /* where the walk lacked something */
@@ -114,11 +118,7 @@ static __always_inline bool find_mapping(struct stack_room *room, __u64 pc)
 	if (!mapping || pc < mapping->start || pc >= mapping->end)
 		return false;
 	room->mapping = *mapping;
-	/*
-	 * Hashed by itself: file numbers and addresses are both small, and the one added to the
-	 * other would be the tag of a neighbour's address in another file.
-	 */
-	room->file_seed = hash_mix(room->cache_seed, room->mapping.file);
+	room->file_seed = hash_mix(room->cache_seed, (__u64)room->mapping.file << 1);
 	/* Last: the list may be given up at this time (unwind.h). */
 	if (*(volatile __u32 *)&mapping->list == room->list)
 		return true;
@@ -222,18 +222,13 @@ static __always_inline int find_in_file(struct stack_room *room, __u64 pc)
 /* What the cache knows the address @ip of the process by: its mappings' list and itself. */
 static __always_inline __u64 list_tag(const struct stack_room *room, __u64 ip, __u32 is_exact)
 {
-<<<<<<< HEAD
-	return hash_mix(room->cache_seed ^ ((__u64)room->list << 2 | is_exact), ip);
+	return hash_mix(room->list_seed ^ (__u64)is_exact << 63, ip);
 }
 
 /* ... and by its place in the file of the room's mapping. */
 static __always_inline __u64 file_tag(const struct stack_room *room, __u64 pc, __u32 is_exact)
 {
-	return hash_mix(room->cache_seed ^ ((__u64)room->mapping.file << 2 | 2 | is_exact),
-			pc - room->mapping.bias);
-=======
 	return hash_mix(room->file_seed ^ (__u64)is_exact << 63, pc - room->mapping.bias);
->>>>>>> h-vm
 }
 
 /* What is cached under @tag; -1: nothing. */
@@ -370,6 +365,7 @@ static __always_inline void unwind_user_stack(struct stack_room *room, __u32 num
 	room->walk.mode = (__u8)unwind_mode;
 	find_process(room, facts);
 	room->cache_seed = cache_seed(state);
+	room->list_seed = hash_mix(room->cache_seed, (__u64)room->list << 1 | 1);
 	walk_begin(&room->walk);
 	for (i = 0; i <= STACK_FRAMES_MAX; i++) {
 		if (!unwind_frame(number))
