@@ -65,6 +65,17 @@ static inline __attribute__((always_inline)) int call_site_is_context_start(cons
 	return moves * endbr == 0;
 }
 
+/**
+ * call_site_is_signal_return - do the 8 bytes @code at an address begin what a handler returns to?
+ *
+ * mov $15,%rax; syscall (rt_sigreturn), as musl has it without call frame information.
+ */
+static inline __attribute__((always_inline)) int call_site_is_signal_return(const __u8 code[8])
+{
+	return ((code[0] ^ 0x48) | (code[1] ^ 0xc7) | (code[2] ^ 0xc0) | (code[3] ^ 0x0f) |
+		code[4] | code[5] | code[6] | (code[7] ^ 0x0f)) == 0;
+}
+
 /* Does the code in front of ip, code[0..1], end in `syscall` (0F 05)? */
 static inline __attribute__((always_inline)) int call_site_is_syscall(const __u8 code[8])
 {
@@ -114,6 +125,12 @@ static inline __attribute__((always_inline)) int call_site_is_thread_start(const
 }
 
 static inline __attribute__((always_inline)) int call_site_is_context_start(const __u8 code[8])
+{
+	(void)code;
+	return 0;
+}
+
+static inline __attribute__((always_inline)) int call_site_is_signal_return(const __u8 code[8])
 {
 	(void)code;
 	return 0;

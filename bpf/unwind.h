@@ -45,12 +45,12 @@ enum unwind_cfa {
 	UNWIND_FP_DEREF,    /* *(fp + cfa_offset) + cfa_add */
 	UNWIND_PLT,	    /* sp + 8, and 8 more when (pc & 15) >= cfa_offset */
 	UNWIND_SIGNAL,	    /* none: all registers stand in the struct sigcontext at sp + cfa_offset */
-	UNWIND_BOTTOM,	    /* none: the return address is undefined, the stack begins here */
+	UNWIND_BOTTOM,	    /* none: the return address is undefined, the stack begins here;
+			       `reg` 1: no call led to its callee, it is returned to at its begin */
 	UNWIND_EXPRESSION,  /* told in a way that we do not follow */
 	UNWIND_CORRUPT,	    /* the table contradicts itself here */
 	UNWIND_JIT,	    /* not in a file: code made at run time */
-	UNWIND_SP_RETURN,   /* sp + cfa_offset, but the return address is in DWARF register `reg`:
-			       only in an interrupted frame (glibc's vfork) */
+	UNWIND_SP_RETURN,   /* as _SP, the return address in register `reg`: glibc's vfork */
 	UNWIND_CFA_CNT,
 };
 
@@ -79,7 +79,10 @@ struct unwind_rule {
 #define UNWIND_RULE_JIT 1
 #define UNWIND_RULE_FULL 2 /* the rule found no room among `unwind_rules`; acts as _NO_INFO */
 #define UNWIND_RULE_BOTTOM 3
-#define UNWIND_RULE_FIRST_FREE 4
+#define UNWIND_RULE_SIGNAL 4 /* the kernel's frame, of a trampoline without table */
+#define UNWIND_RULE_FIRST_FREE 5
+
+#define UNWIND_SIGCONTEXT_OFFSET 40 /* from sp: struct rt_sigframe behind its return address */
 
 struct unwind_row {
 	__u16 pc;   /* low bits of the address from which on @rule holds, up to the next row */

@@ -93,7 +93,8 @@ static bool saved_of(const struct register_state *saved, const struct frame_rule
 	int64_t offset = saved->offset;
 	uint8_t place = saved->place;
 
-	if (place == PLACE_AT_REGISTER && saved->reg == REGISTER_SP && rule->cfa == FRAME_SP &&
+	if (place == PLACE_AT_REGISTER && saved->reg == REGISTER_SP &&
+	    (rule->cfa == FRAME_SP || rule->cfa == FRAME_SP_RETURN) &&
 	    !__builtin_sub_overflow(offset, rule->cfa_offset, &offset))
 		place = PLACE_AT_CFA;
 	if (place == PLACE_UNSET || place == PLACE_SAME) {
@@ -174,6 +175,16 @@ static struct frame_rule not_followed(uint32_t *count)
 	return (struct frame_rule){ .cfa = FRAME_EXPRESSION };
 }
 
+/* Below the CFA, or in a register while the CFA is found by sp. */
+static bool return_address_is_followed(const struct cfa_state *state)
+{
+	const struct register_state *at = &state->return_address;
+
+	if (at->place == PLACE_REGISTER)
+		return state->cfa.kind == VALUE_REGISTER && state->cfa.reg == REGISTER_SP;
+	return at->place == PLACE_AT_CFA && at->offset == -8;
+}
+
 static struct frame_rule rule_of(struct cfa_run *run)
 {
 	struct ehframe_counts *counts = &run->frames->counts;
@@ -183,19 +194,10 @@ static struct frame_rule rule_of(struct cfa_run *run)
 
 	if (state->return_address.place == PLACE_UNDEFINED)
 		return (struct frame_rule){ .cfa = FRAME_BOTTOM };
-	if (state->return_address.place == PLACE_REGISTER &&
-	    state->cfa.kind == VALUE_REGISTER && state->cfa.reg == REGISTER_SP &&
-	    fits_i32(state->cfa.offset))
-		return (struct frame_rule){ .cfa = FRAME_SP_RETURN,
-					    .reg = state->return_address.reg,
-					    .bx = FRAME_LOST,
-					    .cfa_offset = (int32_t)state->cfa.offset };
-	if (state->return_address.place != PLACE_AT_CFA || state->return_address.offset != -8) {
-		if (is_signal(state, &offset))
-			return (struct frame_rule){ .cfa = FRAME_SIGNAL,
-						    .cfa_offset = (int32_t)offset };
+	if (is_signal(state, &offset))
+		return (struct frame_rule){ .cfa = FRAME_SIGNAL, .cfa_offset = (int32_t)offset };
+	if (!return_address_is_followed(state))
 		return not_followed(&counts->expression_return_address);
-	}
 	if (state->sp.place != PLACE_UNSET && (state->sp.place != PLACE_IS_CFA || state->sp.offset))
 		return not_followed(&counts->expression_register);
 	if (state->cfa.kind == VALUE_NONE) {
@@ -204,6 +206,10 @@ static struct frame_rule rule_of(struct cfa_run *run)
 	}
 	if (!set_cfa(run, &state->cfa, &rule))
 		return not_followed(&counts->expression_cfa);
+	if (state->return_address.place == PLACE_REGISTER) {
+		rule.cfa = FRAME_SP_RETURN;
+		rule.reg = state->return_address.reg;
+	}
 	if (!saved_of(&state->fp, &rule, &rule.fp, &rule.fp_offset))
 		counts->expression_register++;
 	if (run->frames->track_bx && !saved_of(&state->bx, &rule, &rule.bx, &rule.bx_offset))

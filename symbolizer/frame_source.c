@@ -2,12 +2,13 @@
 /*
  * Joining what a file tells of frames into one table.
  *
- * Sources, the better ones first: the bottom of contexts (frame_context.c); .eh_frame, which the program itself unwinds by when it throws;
- * Go's pclntab, which Go's runtime unwinds by; .debug_frame, which only debuggers read; stubs that
- * the linker left untold (frame_stubs.c); the entry point.  Each gives its functions by ascending
- * address without overlaps, and a sweep over all of them hands each address to the best source that
- * covers it: a function of a lesser one is cut where a better one begins.  One array of all ranges,
- * sorted, was the alternative: 24 bytes a function more, and sorted already.
+ * Sources, the better ones first: the bottom of contexts (frame_context.c); .eh_frame, which the
+ * program itself unwinds by when it throws; Go's pclntab, which Go's runtime unwinds by;
+ * .debug_frame, which only debuggers read; stubs that the linker left untold (frame_stubs.c); the
+ * entry point.  Each gives its functions by ascending address without overlaps, and a sweep over all
+ * of them hands each address to the best source that covers it: a function of a lesser one is cut
+ * where a better one begins.  One array of all ranges, sorted, was the alternative: 24 bytes a
+ * function more, and sorted already.
  *
  * .debug_frame is not read in Go programs: it says what the pclntab says, compressed, in megabytes.
  *
@@ -195,9 +196,10 @@ static void range_of(const struct sources *sources, enum source source, struct n
 	}
 }
 
-static int emit_bottom(uint64_t start, uint64_t end, struct frame_builder *builder)
+/* @begins: it is returned to at its first instruction, see enum unwind_cfa */
+static int emit_bottom(uint64_t start, uint64_t end, bool begins, struct frame_builder *builder)
 {
-	static const struct frame_rule bottom = { .cfa = FRAME_BOTTOM };
+	const struct frame_rule bottom = { .cfa = FRAME_BOTTOM, .reg = begins };
 	int ret;
 
 	ret = frame_builder_begin(builder, start, end);
@@ -209,7 +211,7 @@ static int emit(struct sources *sources, enum source source, size_t index,
 {
 	switch (source) {
 	case SOURCE_CONTEXT:
-		return emit_bottom(sources->context - 1, sources->context + 1, builder);
+		return emit_bottom(sources->context - 1, sources->context + 1, true, builder);
 	case SOURCE_EH:
 		return ehframe_emit(sources->eh, index, builder);
 	case SOURCE_GO:
@@ -219,7 +221,7 @@ static int emit(struct sources *sources, enum source source, size_t index,
 	case SOURCE_STUBS:
 		return frame_stubs_emit(&sources->stubs, index, builder);
 	default:
-		return emit_bottom(sources->entry, sources->entry + ENTRY_BYTES, builder);
+		return emit_bottom(sources->entry, sources->entry + ENTRY_BYTES, false, builder);
 	}
 }
 

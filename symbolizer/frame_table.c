@@ -94,7 +94,8 @@ static bool rules_are_sound(const struct frame_table *table)
 	for (i = 0; i < table->rule_cnt; i++) {
 		const struct frame_rule *rule = &table->rules[i];
 
-		if (rule->cfa > FRAME_SP_RETURN || rule->fp > FRAME_LOST || rule->bx > FRAME_LOST)
+		if (rule->cfa > FRAME_SP_RETURN || rule->cfa == FRAME_JIT ||
+		    rule->fp > FRAME_LOST || rule->bx > FRAME_LOST)
 			return false;
 	}
 	return true;

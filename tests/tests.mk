@@ -12,7 +12,8 @@
 #: test-unit                ring 1: unit tests, fuzz corpora, layering and size checks; no root
 #: test-ebpf                ring 2: every BPF object loads, within its instruction budget; root
 #: test-e2e                 ring 3: known workloads on the real kernel; root
-#: test-vm, test-vm-arm64   ring 4: other kernels; not built yet, reported as skipped
+#: test-vm                  ring 4: other kernels, in virtual machines: VM='5.10 6.1'
+#: test-vm-arm64            not built yet, reported as skipped
 #: test-all, test-full      unit, ebpf, e2e; the same and e2e under sanitizers, VMs, fuzzers
 #: fuzz                     every fuzzer for FUZZ_SECONDS=60
 #: workloads                build/workloads/, the programs that end-to-end tests profile
@@ -109,8 +110,12 @@ test-ebpf: ebpf build/obj/tests/bpf/load_objects
 test-e2e: build/ebpfprof workloads
 	@./tests/e2e/run $(PYTEST)
 
-test-vm test-vm-arm64:
-	@echo '$@: there is no ring on virtual machines with other kernels yet' >&2
+# VM='5.10 6.1': these kernels
+test-vm: build/ebpfprof ebpf build/obj/tests/bpf/load_objects workloads
+	@./scripts/vm-test $(VM)
+
+test-vm-arm64:
+	@echo '$@: there is no ring on virtual machines of arm64 yet' >&2
 	@echo '0 passed, 0 failed, 1 skipped: $@: not built yet'
 
 test-all:

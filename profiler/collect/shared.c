@@ -290,6 +290,7 @@ uint64_t shared_maps_bytes(const struct shared_maps *maps)
 	uint64_t bytes = 0;
 
 	bpf_object__for_each_map(map, maps->skel->obj)
-		bytes += map_memlock_bytes(bpf_map__fd(map));
+		if (strncmp(bpf_map__name(map), "unwind_", strlen("unwind_")) != 0)
+			bytes += map_memlock_bytes(bpf_map__fd(map));
 	return bytes;
 }

@@ -60,7 +60,7 @@ int shared_maps_bodies_fd(const struct shared_maps *maps);
 /** shared_maps_fd - descriptor of the map @name, which there is; borrowed */
 int shared_maps_fd(const struct shared_maps *maps, const char *name);
 
-/** shared_maps_bytes - kernel memory of the maps, as the kernel accounts it */
+/** shared_maps_bytes - kernel memory of the maps but the unwind ones, as the kernel accounts it */
 uint64_t shared_maps_bytes(const struct shared_maps *maps);
 
 /** map_memlock_bytes - memory of one map by its /proc/self/fdinfo; 0 if unknown */

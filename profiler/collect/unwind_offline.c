@@ -53,12 +53,19 @@ static int follows_call(const struct unwind_target *target, uint64_t ip)
 	return call_site_ends(code);
 }
 
-static bool starts_context(const struct unwind_target *target, uint64_t ip)
+/* As rule_without_call() in bpf/unwind.bpf.h. */
+static void set_rule_without_call(const struct unwind_target *target, uint64_t ip,
+				  struct unwind_rule *rule)
 {
 	uint8_t code[8];
 
-	return target->read(target->context, ip, code, sizeof(code)) &&
-	       call_site_is_context_start(code);
+	if (!target->read(target->context, ip, code, sizeof(code)))
+		return;
+	if (call_site_is_context_start(code))
+		*rule = (struct unwind_rule){ .cfa = UNWIND_BOTTOM };
+	else if (call_site_is_signal_return(code))
+		*rule = (struct unwind_rule){ .cfa = UNWIND_SIGNAL,
+					      .cfa_offset = UNWIND_SIGCONTEXT_OFFSET };
 }
 
 /*
@@ -81,8 +88,8 @@ static int walk_find(struct walk *walk, __u64 ip, __u32 is_exact)
 		return r == -EAGAIN ? -STACK_NOT_READY : r == -ENOSPC ? -STACK_FULL : -STACK_BROKEN;
 	if (!is_exact && rule.cfa != UNWIND_JIT)
 		call = follows_call(target, ip) != 0;
-	if (!call && walk->mode != WALK_BY_FP && starts_context(target, ip))
-		rule = (struct unwind_rule){ .cfa = UNWIND_BOTTOM };
+	if (!call && walk->mode != WALK_BY_FP)
+		set_rule_without_call(target, ip, &rule);
 	index = offline->next++ % RULES_KEPT;
 	offline->rules[index] = rule;
 	return (int)(index + 1) | (call ? WALK_FOLLOWS_CALL : 0);

@@ -65,6 +65,10 @@ int unwind_rules_init(struct unwind_rules *rules, struct unwind_array *slots, ui
 	fixed[UNWIND_RULE_JIT] = (struct unwind_rule){ .cfa = UNWIND_JIT };
 	fixed[UNWIND_RULE_FULL] = (struct unwind_rule){ .cfa = UNWIND_NO_INFO };
 	fixed[UNWIND_RULE_BOTTOM] = (struct unwind_rule){ .cfa = UNWIND_BOTTOM };
+	fixed[UNWIND_RULE_SIGNAL] = (struct unwind_rule){
+		.cfa = UNWIND_SIGNAL,
+		.cfa_offset = UNWIND_SIGCONTEXT_OFFSET,
+	};
 	rules->fresh = rules->used_cnt = rules->free_from = UNWIND_RULE_FIRST_FREE;
 	return 0;
 }
@@ -126,7 +130,8 @@ int unwind_rules_get(struct unwind_rules *rules, const struct unwind_rule *rule,
 {
 	const uint16_t *known;
 
-	if (rule->cfa == UNWIND_NO_INFO || rule->cfa == UNWIND_JIT || rule->cfa == UNWIND_BOTTOM) {
+	if (rule->cfa == UNWIND_NO_INFO || rule->cfa == UNWIND_JIT ||
+	    (rule->cfa == UNWIND_BOTTOM && !rule->reg)) {
 		*ret_index = rule->cfa == UNWIND_JIT	? UNWIND_RULE_JIT :
 			     rule->cfa == UNWIND_BOTTOM ? UNWIND_RULE_BOTTOM :
 							  UNWIND_RULE_NO_INFO;

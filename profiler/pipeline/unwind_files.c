@@ -60,7 +60,7 @@ static void release_binary(struct unwind_binary *entry)
 static void release(struct unwind_files *files, struct unwind_binary *entry)
 {
 	release_binary(entry);
-	files->loaded_cnt -= entry->loaded;
+	files->loaded -= entry->loaded;
 	if (entry->file != UNWIND_FILE_NONE)
 		unwind_maps_put_file(files->maps, entry->file);
 }
@@ -173,10 +173,14 @@ static uint64_t bytes_within_reach(const struct unwind_files *files)
 	void *value;
 
 	unwind_maps_stats(files->maps, &stats);
-	bytes = stats.bytes_max - MIN(stats.bytes, stats.bytes_max) + stats.free_rows * sizeof(struct unwind_row);
-	while (hashmap_next(&files->by_binary, &cursor, NULL, &value))
-		if (is_idle(files, value))
-			bytes += unwind_maps_file_bytes(files->maps, ((struct unwind_binary *)value)->file);
+	bytes = stats.bytes_max - MIN(stats.bytes, stats.bytes_max) +
+		stats.free_rows * sizeof(struct unwind_row);
+	while (hashmap_next(&files->by_binary, &cursor, NULL, &value)) {
+		const struct unwind_binary *entry = value;
+
+		if (is_idle(files, entry))
+			bytes += unwind_maps_file_bytes(files->maps, entry->file);
+	}
 	return bytes;
 }
 
@@ -194,7 +198,7 @@ static bool make_room(struct unwind_files *files, uint64_t bytes)
 		freed += unwind_maps_file_bytes(files->maps, oldest->file);
 		unwind_maps_unload(files->maps, oldest->file);
 		oldest->loaded = oldest->wanted = false;
-		files->loaded_cnt--;
+		files->loaded--;
 		files->evicted++;
 		made = true;
 	}
@@ -247,7 +251,7 @@ static void settle_entry(struct unwind_files *files, struct unwind_binary *entry
 		refuse(files, entry, UNWIND_FILE_NO_INFO); /* perhaps for want of memory */
 	} else if (load_table(files, entry, table) == 0) {
 		entry->loaded = true;
-		files->loaded_cnt++;
+		files->loaded++;
 	} else {
 		refuse(files, entry, UNWIND_FILE_FULL);
 		files->refused++;

@@ -27,7 +27,7 @@ struct unwind_files {
 	void (*quiesce)(void *context); /* wait until no walk is under way that began before */
 	void *context;
 	uint32_t clock; /* of unwind_maps_tick() */
-	uint32_t loaded_cnt;
+	uint32_t loaded; /* tables in the kernel */
 	uint64_t evicted, refused; /* tables taken away for others; for which there was no room */
 };
 

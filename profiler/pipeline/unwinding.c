@@ -410,7 +410,7 @@ void unwinding_stats(const struct unwinding *unwinding, struct unwinding_stats *
 		.kernel_bytes = maps.bytes,
 		.kernel_bytes_max = maps.bytes_max,
 		.rows = maps.rows,
-		.tables = unwinding->files.loaded_cnt,
+		.tables = unwinding->files.loaded,
 		.processes = (uint32_t)unwinding->processes.published.cnt,
 		.raw = unwinding->raw_cnt,
 		.raw_dropped = unwinding->raw_dropped,

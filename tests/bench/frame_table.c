@@ -21,11 +21,9 @@
 
 #define RUNS 3
 
-static const char *const cfa_names[] = {
-	"none", "rsp", "rbp",	 "rbx",	   "register",	 "*rsp",
-	"*rbp", "plt", "signal", "bottom", "expression", "corrupt",
-	"jit",	"return"
-};
+static const char *const cfa_names[] = { "none",       "rsp",	  "rbp", "rbx",	   "register",
+					 "*rsp",       "*rbp",	  "plt", "signal", "bottom",
+					 "expression", "corrupt", "jit", "return" };
 
 struct built {
 	void *bytes;
@@ -118,12 +116,12 @@ static void print_rows(const struct frame_table *table)
 
 static void print_kinds(const struct frame_table *table)
 {
-	uint32_t kinds[FRAME_CORRUPT + 1] = {}, i;
+	uint32_t kinds[ARRAY_SIZE(cfa_names)] = {}, i;
 
 	for (i = 0; i < table->row_cnt; i++)
 		kinds[table->rules[table->rows[i].rule].cfa]++;
 	printf("    rows kept:");
-	for (i = 0; i <= FRAME_CORRUPT; i++) {
+	for (i = 0; i < ARRAY_SIZE(cfa_names); i++) {
 		if (kinds[i])
 			printf(" %s %u", cfa_names[i], kinds[i]);
 	}

@@ -87,14 +87,30 @@ def perf_programs(pid):
             for info in fdinfo(pid) if info.get("prog_type") == "7" and "run_cnt" in info}
 
 
+def map_names():
+    """{map id: name} of the host's BPF maps."""
+    listed = subprocess.run([find_tool("bpftool"), "-j", "map", "list"], check=True,
+                            stdout=subprocess.PIPE)
+    return {str(one["id"]): one.get("name", "") for one in json.loads(listed.stdout)}
+
+
 def map_bytes(pid, cpus=None):
-    """Bytes of a process's BPF maps; with @cpus as if the machine had that many."""
+    """Bytes of a process's BPF maps; with @cpus as if the machine had that many.
+
+    Without our unwind tables, which have a budget of their own (--unwind-memory).
+    """
     maps = {info["map_id"]: info for info in fdinfo(pid) if "map_id" in info}
+    names = map_names()
     total = 0
-    for info in maps.values():
+    for number, info in maps.items():
+        name = names.get(number, "")
+        if name.startswith("unwind_"):
+            continue
         total += int(info["memlock"])
-        if cpus and int(info["map_type"]) in PER_CPU_MAPS:
-            value = (int(info["value_size"]) + 7) // 8 * 8
+        value = (int(info["value_size"]) + 7) // 8 * 8
+        if cpus and name == "raw_rooms":  # an array with one value for each CPU
+            total += value * (cpus - possible_cpus())
+        elif cpus and int(info["map_type"]) in PER_CPU_MAPS:
             total += value * int(info["max_entries"]) * (cpus - possible_cpus())
     return total if maps else None
 

@@ -148,7 +148,7 @@ def test_libraries_that_come_late_and_go_are_unwound_at_once(tool):
         assert sum(plugin.values()) > 200, stacks
         whole = sum(n for s, n in plugin.items() if s[1] == "_start" and "main" in s)
         honest = sum(n for s, n in plugin.items() if s[1] == "[tables not ready]")
-        assert whole > 0.9 * sum(plugin.values()), stacks
+        assert whole > 0.8 * sum(plugin.values()), stacks  # all but a tenth of a second
         assert whole + honest == sum(plugin.values()), stacks
 
 
@@ -158,6 +158,20 @@ def test_a_program_that_runs_already(tool, start):
     stacks = tool.record("-p", program.pid, "-F", "199", "--user", "-d", "2")
     whole = sum(n for s, n in stacks.counts.items() if s[1] == "_start")
     assert whole > 0.99 * stacks.total(), stacks
+
+
+def test_programs_side_by_side_are_told_apart(tool, start):
+    """Small programs have other code at the same addresses: rules that the walk remembers are not
+    taken for those of another file."""
+    names = ["nofp", "withfp", "nofp_clang", "realign", "realign_clang", "callbacks",
+             "callbacks_clang", "vdso", "signals", "throw", "throw_clang"]
+    programs = [start(unwind(name), "20") for name in names]
+    time.sleep(0.3)
+    stacks = tool.record("-p", ",".join(str(p.pid) for p in programs), "-F", "999", "--user",
+                         "-d", "4")
+    assert stacks.total() > 1000, stacks
+    cut = sum(n for s, n in stacks.counts.items() if s[1].startswith("[corrupt unwind info"))
+    assert cut < 0.005 * stacks.total(), tool.last.stderr
 
 
 def test_tables_come_from_the_cache_the_second_time(tool, start):

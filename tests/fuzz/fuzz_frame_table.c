@@ -20,7 +20,7 @@ static void look_up(const struct frame_table *table, uint64_t address)
 	const struct frame_rule *rule = frame_table_find(table, address);
 
 	if (rule && (rule < table->rules || rule >= table->rules + table->rule_cnt ||
-		     rule->cfa > FRAME_CORRUPT))
+		     rule->cfa > FRAME_SP_RETURN || rule->cfa == FRAME_JIT))
 		abort();
 }
 

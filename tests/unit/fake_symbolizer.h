@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "profiler/base/cleanup.h"
-#include "symbolizer/process_code.h"
 #include "symbolizer/symbolizer.h"
 #include "symbolizer/symbolizer_source.h"
 
@@ -143,14 +142,6 @@ void symbolizer_source(const struct symbolizer *fake, const struct location *loc
 	*ret = (struct symbolizer_source){ .names_from = "fake" };
 }
 
-bool process_find_code(const struct process *process, uint64_t address, uint64_t time_ns,
-		       struct code_region *ret)
-{
-	(void)time_ns;
-	*ret = (struct code_region){ .start = address, .end = address + 1 };
-	if (address == process->young_ip)
-		ret->born_ns = process->young_ns;
-	return true;
-}
+#include "tests/unit/fake_process_code.h"
 
 #endif

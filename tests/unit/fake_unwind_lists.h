@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The rest of fake_unwind_maps.h: processes, their mappings, upkeep.  Include it behind that. */
+/* The part of fake_unwind_maps.h, which includes this, for processes, their mappings, and upkeep. */
 #ifndef EBPFPROF_TESTS_FAKE_UNWIND_LISTS_H
 #define EBPFPROF_TESTS_FAKE_UNWIND_LISTS_H
 

@@ -30,12 +30,14 @@
 #define call_site_leaf_offset arm64_leaf_offset
 #define call_site_is_syscall arm64_is_syscall
 #define call_site_is_context_start arm64_is_context_start
+#define call_site_is_signal_return arm64_is_signal_return
 #include "bpf/call_site.h"
 #undef call_site_ends
 #undef call_site_is_thread_start
 #undef call_site_leaf_offset
 #undef call_site_is_syscall
 #undef call_site_is_context_start
+#undef call_site_is_signal_return
 
 #define CODE_BYTES 8
 #define LIBC_CALLS_MIN 5000 /* fewer: objdump's output was not understood */

@@ -269,15 +269,31 @@ static void test_the_bottom_of_the_stack(void **state)
 
 static void test_a_return_address_elsewhere_is_not_followed(void **state)
 {
-	/* in rdi, as in vfork(); at CFA-16; by an expression; the value of one */
-	struct unwound unwound = RUN(0x09, 16, 5, 0x41, 0x90, 2, 0x41, 0x10, 16, 2, 0x77, 8, 0x41,
-				     0x14, 16, 1, 0x41, 0xd0);
+	/* in rdx with the frame by rdi, as in longjmp(); at CFA-16; by an expression; the value of one */
+	struct unwound unwound = RUN(0x0c, 5, 0, 0x09, 16, 1, 0x41, 0x0c, 7, 8, 0x90, 2, 0x41, 0x10,
+				     16, 2, 0x77, 8, 0x41, 0x14, 16, 1, 0x41, 0xd0);
 
 	(void)state;
 	check_at(&unwound, 0, ONLY(FRAME_EXPRESSION));
 	check_at(&unwound, 3, ONLY(FRAME_EXPRESSION));
 	check_at(&unwound, 4, SP_RULE(8));
 	assert_int_equal(unwound.counts.expression_return_address, 4);
+	done(&unwound);
+}
+
+static void test_a_return_address_in_a_register(void **state)
+{
+	/* vfork(): popped into rdi; with rbp saved; with sp somewhere else, which is not followed */
+	struct unwound unwound = RUN(0x41, 0x0e, 0, 0x09, 16, 5, 0x41, 0x86, 2, 0x41, 0x09, 7, 8);
+
+	(void)state;
+	check_at(&unwound, 0, SP_RULE(8));
+	check_at(&unwound, 1, RULE(FRAME_SP_RETURN, .reg = 5));
+	check_at(&unwound, 2,
+		 RULE(FRAME_SP_RETURN, .reg = 5, .fp = FRAME_AT_CFA, .fp_offset = -16));
+	check_at(&unwound, 3, ONLY(FRAME_EXPRESSION));
+	assert_int_equal(unwound.counts.expression_return_address, 0);
+	assert_int_equal(unwound.counts.expression_register, 1);
 	done(&unwound);
 }
 
@@ -532,6 +548,7 @@ int main(void)
 		cmocka_unit_test(test_each_place_of_rbp),
 		cmocka_unit_test(test_the_bottom_of_the_stack),
 		cmocka_unit_test(test_a_return_address_elsewhere_is_not_followed),
+		cmocka_unit_test(test_a_return_address_in_a_register),
 		cmocka_unit_test(test_a_stack_that_is_switched_is_not_followed),
 		cmocka_unit_test(test_a_saved_stack_pointer_is_followed),
 		cmocka_unit_test(test_an_expression_may_say_what_an_offset_says),

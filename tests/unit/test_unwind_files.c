@@ -6,10 +6,9 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include "fail_malloc.h"
-#include "fake_unwind_maps.h"
-#include "fake_unwind_lists.h"
-#include "fake_frame_tables.h"
+#include "tests/unit/fail_malloc.h"
+#include "tests/unit/fake_unwind_maps.h"
+#include "tests/unit/fake_frame_tables.h"
 #include "profiler/pipeline/unwind_files.h"
 
 #define BINARIES 8
@@ -134,9 +133,9 @@ static void test_a_table_is_loaded_once_when_it_has_come(void **state)
 	need(setting, 0);
 	unwind_files_load(&setting->files);
 	assert_int_equal(fake_maps.loads, 1);
-	assert_int_equal(setting->files.loaded_cnt, 1);
+	assert_int_equal(setting->files.loaded, 1);
 	unmake(setting);
-	assert_int_equal(setting->files.loaded_cnt, 0);
+	assert_int_equal(setting->files.loaded, 0);
 }
 
 static void test_rules_are_the_tables(void **state)
@@ -212,7 +211,7 @@ static void test_the_oldest_go_all_at_once(void **state)
 		assert_int_equal(file_of(setting, i)->state, UNWIND_FILE_ABSENT);
 	assert_int_equal(file_of(setting, 4)->state, UNWIND_FILE_READY);
 	assert_int_equal(file_of(setting, 5)->state, UNWIND_FILE_READY);
-	assert_int_equal(setting->files.loaded_cnt, 3);
+	assert_int_equal(setting->files.loaded, 3);
 	/* Who was taken away comes back when a stack needs it, and there is room. */
 	fake_maps.bytes_max = 2000;
 	load(setting, 1, 200);
@@ -290,7 +289,7 @@ static void test_what_the_symbolizer_has_forgotten_goes(void **state)
 	setting->forgotten[0] = setting->forgotten[2] = true;
 	tick(setting, 1);
 	assert_int_equal(fake_maps.files[gone].refs, 0);
-	assert_int_equal(setting->files.loaded_cnt, 1);
+	assert_int_equal(setting->files.loaded, 1);
 	assert_int_equal(setting->binaries[2].refs, 1); /* its table is being made */
 	assert_int_equal(setting->files.by_binary.cnt, 2);
 	setting->binaries[2].state = FRAME_STATE_READY;

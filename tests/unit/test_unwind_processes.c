@@ -6,11 +6,10 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include "fail_malloc.h"
-#include "fake_unwind_maps.h"
-#include "fake_unwind_lists.h"
-#include "fake_frame_tables.h"
-#include "fake_processes.h"
+#include "tests/unit/fail_malloc.h"
+#include "tests/unit/fake_unwind_maps.h"
+#include "tests/unit/fake_frame_tables.h"
+#include "tests/unit/fake_processes.h"
 #include "profiler/pipeline/unwind_files.h"
 #include "profiler/pipeline/unwind_processes.h"
 

@@ -1,133 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The steps of the stack walk (bpf/unwind_walk.h) over a made process: one array of memory that is
- * its stack, one of code, and a rule for each function.
- */
+/* The steps of the stack walk (bpf/unwind_walk.h) by rules, over a made process. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <errno.h>
-#include <string.h>
 
 #include "profiler/base/cleanup.h"
 #include "profiler/collect/unwind_offline.h"
-
-#define CODE 0x400000ull
-#define CODE_BYTES 0x4000
-#define FUNCTION_BYTES 0x100
-#define FUNCTIONS (CODE_BYTES / FUNCTION_BYTES)
-#define STACK 0x7ffff0000000ull
-#define STACK_WORDS 4096
-#define STACK_END (STACK + STACK_WORDS * 8)
-
-struct made {
-	uint8_t code[CODE_BYTES];
-	uint64_t stack[STACK_WORDS];
-	struct unwind_rule rules[FUNCTIONS];
-	int answers[FUNCTIONS]; /* instead of a rule: -EAGAIN, -ENOENT */
-	struct unwind_start start;
-	struct stack_body body;
-	uint64_t unreadable; /* this word of the stack; 0 = none */
-};
-
-static bool read_made(void *context, uint64_t address, void *bytes, size_t size)
-{
-	struct made *made = context;
-
-	if (address >= CODE && address + size <= CODE + CODE_BYTES) {
-		memcpy(bytes, made->code + (address - CODE), size);
-		return true;
-	}
-	if (address < STACK || address + size > STACK_END)
-		return false;
-	if (made->unreadable >= address && made->unreadable < address + size)
-		return false;
-	memcpy(bytes, (const char *)made->stack + (address - STACK), size);
-	return true;
-}
-
-static int rule_made(void *context, uint64_t pc, struct unwind_rule *ret)
-{
-	struct made *made = context;
-	uint64_t index = (pc - CODE) / FUNCTION_BYTES;
-
-	if (pc < CODE || index >= FUNCTIONS)
-		return -ENOENT;
-	*ret = made->rules[index];
-	return made->answers[index];
-}
-
-/* An address in function @index behind a call: `call rel32` stands before each multiple of 16. */
-static uint64_t behind_call(unsigned int index)
-{
-	return CODE + index * FUNCTION_BYTES + 0x40;
-}
-
-static uint64_t function(unsigned int index)
-{
-	return CODE + index * FUNCTION_BYTES + 0x20;
-}
-
-static void make(struct made *made)
-{
-	unsigned int i;
-
-	*made = (struct made){};
-	memset(made->code, 0xcc, sizeof(made->code));
-	for (i = 0; i < FUNCTIONS; i++)
-		made->code[i * FUNCTION_BYTES + 0x40 - 5] = 0xe8;
-	made->start.regs[UNWIND_REG_SP] = STACK;
-	made->start.regs[UNWIND_REG_IP] = function(0);
-}
-
-static void put(struct made *made, uint64_t address, uint64_t word)
-{
-	assert_in_range(address, STACK, STACK_END - 8);
-	made->stack[(address - STACK) / 8] = word;
-}
-
-static struct unwind_rule sp_rule(int32_t offset)
-{
-	return (struct unwind_rule){ .cfa = UNWIND_SP, .cfa_offset = offset, .bx = UNWIND_LOST };
-}
-
-static void walk_as(struct made *made, enum unwind_mode mode)
-{
-	const struct unwind_target target = { made, read_made, rule_made };
-
-	unwind_offline(&target, &made->start, mode, &made->body);
-}
-
-static void walk(struct made *made)
-{
-	walk_as(made, UNWIND_AUTO);
-}
-
-static void expect(const struct made *made, enum stack_end end, unsigned int cnt, ...)
-{
-	va_list frames;
-	unsigned int i;
-
-	va_start(frames, cnt);
-	assert_int_equal(made->body.end, end);
-	assert_int_equal(made->body.frame_cnt, cnt);
-	for (i = 0; i < cnt; i++)
-		assert_int_equal(made->body.frames[i], va_arg(frames, uint64_t));
-	va_end(frames);
-}
-
-/* Function 0 called by 1, called by 2, which is the bottom. */
-static void make_chain(struct made *made)
-{
-	make(made);
-	made->rules[0] = sp_rule(24);
-	made->rules[1] = sp_rule(16);
-	made->rules[2] = (struct unwind_rule){ .cfa = UNWIND_BOTTOM };
-	put(made, STACK + 16, behind_call(1));
-	put(made, STACK + 32, behind_call(2));
-}
+#include "tests/unit/made_process.h"
 
 static void test_stack_pointer_rules_lead_to_the_bottom(void **state)
 {
@@ -140,7 +21,8 @@ static void test_stack_pointer_rules_lead_to_the_bottom(void **state)
 	assert_true(made.body.leaf_is_exact);
 }
 
-static void test_a_return_address_of_0_is_the_bottom(void **state)
+/* libgcc has such a slot for an instant while it throws. */
+static void test_a_return_address_of_0_is_no_caller(void **state)
 {
 	struct made made;
 
@@ -148,7 +30,7 @@ static void test_a_return_address_of_0_is_the_bottom(void **state)
 	make_chain(&made);
 	put(&made, STACK + 32, 0);
 	walk(&made);
-	expect(&made, STACK_COMPLETE, 2, function(0), behind_call(1));
+	expect(&made, STACK_CORRUPT, 2, function(0), behind_call(1));
 }
 
 static void test_the_frame_pointer_is_followed_through_frames_that_save_it(void **state)
@@ -347,6 +229,27 @@ static void test_a_contexts_stack_begins_at_its_start(void **state)
 	       (CODE + FUNCTION_BYTES) | STACK_FRAME_IS_EXACT);
 }
 
+static void test_musls_signal_trampoline_is_known_by_its_code(void **state)
+{
+	static const uint8_t trampoline[] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
+	uint64_t context = STACK + 24 + 40;
+	struct made made;
+
+	(void)state;
+	make_chain(&made);
+	memcpy(made.code + FUNCTION_BYTES, trampoline, sizeof(trampoline));
+	made.rules[1] = (struct unwind_rule){};
+	put(&made, STACK + 16, CODE + FUNCTION_BYTES);
+	put(&made, context + 15 * 8, STACK + 0x180); /* rsp */
+	put(&made, context + 16 * 8, function(4));   /* rip */
+	made.rules[4] = sp_rule(8);
+	put(&made, STACK + 0x180, behind_call(2));
+	walk(&made);
+	expect(&made, STACK_COMPLETE, 4, function(0),
+	       (CODE + FUNCTION_BYTES) | STACK_FRAME_IS_EXACT, function(4) | STACK_FRAME_IS_EXACT,
+	       behind_call(2));
+}
+
 static void test_an_address_behind_no_call_is_no_caller(void **state)
 {
 	struct made made;
@@ -435,136 +338,6 @@ static void test_nothing_below_the_stack_pointer_is_read(void **state)
 	expect(&made, STACK_COMPLETE, 3, function(0), behind_call(1), behind_call(2));
 }
 
-/* ---- frames without a rule ---- */
-
-static void test_a_frame_without_rule_is_left_by_its_frame_pointer(void **state)
-{
-	struct made made;
-
-	(void)state;
-	make_chain(&made);
-	made.rules[1] = (struct unwind_rule){};
-	made.start.regs[UNWIND_REG_FP] = STACK + 0x100;
-	put(&made, STACK + 0x100, STACK + 0x200);
-	put(&made, STACK + 0x108, behind_call(3));
-	made.rules[3] = sp_rule(8); /* by table again: sp is behind the frame record */
-	put(&made, STACK + 0x110, behind_call(2));
-	walk(&made);
-	expect(&made, STACK_COMPLETE, 4, function(0), behind_call(1), behind_call(3),
-	       behind_call(2));
-	walk_as(&made, UNWIND_BY_TABLE);
-	expect(&made, STACK_NO_INFO, 2, function(0), behind_call(1));
-}
-
-static void test_a_frame_pointer_that_is_none_ends_the_walk_with_its_reason(void **state)
-{
-	static const struct {
-		enum unwind_cfa cfa;
-		enum stack_end end;
-	} cases[] = {
-		{ UNWIND_NO_INFO, STACK_NO_INFO },
-		{ UNWIND_EXPRESSION, STACK_EXPRESSION },
-		{ UNWIND_CORRUPT, STACK_CORRUPT },
-		{ UNWIND_JIT, STACK_JIT },
-	};
-	struct made made;
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		make_chain(&made);
-		made.rules[1] = (struct unwind_rule){ .cfa = (uint8_t)cases[i].cfa };
-		made.start.regs[UNWIND_REG_FP] = STACK + 0x100;
-		put(&made, STACK + 0x108, behind_call(3) + 1);
-		walk(&made);
-		expect(&made, cases[i].end, 2, function(0), behind_call(1));
-	}
-}
-
-/* Rules that are not followed are rules: what the frame pointer says then leaves frames out. */
-static void test_a_rule_that_is_not_followed_ends_the_walk(void **state)
-{
-	struct made made;
-
-	(void)state;
-	make_chain(&made);
-	made.rules[1] = (struct unwind_rule){ .cfa = UNWIND_EXPRESSION };
-	made.start.regs[UNWIND_REG_FP] = STACK + 0x100;
-	put(&made, STACK + 0x108, behind_call(3));
-	walk(&made);
-	expect(&made, STACK_EXPRESSION, 2, function(0), behind_call(1));
-}
-
-static void test_a_leaf_without_rule_and_frame_has_its_caller_on_the_stack(void **state)
-{
-	struct made made;
-
-	(void)state;
-	make_chain(&made);
-	made.rules[0] = (struct unwind_rule){};
-	made.code[0x20] = 0x55; /* push %rbp is still to come */
-	put(&made, STACK, behind_call(1));
-	put(&made, STACK + 16, behind_call(2));
-	walk(&made);
-	expect(&made, STACK_COMPLETE, 3, function(0), behind_call(1), behind_call(2));
-}
-
-static void test_code_made_at_run_time_may_be_returned_to_without_a_call(void **state)
-{
-	struct made made;
-
-	(void)state;
-	make_chain(&made);
-	put(&made, STACK + 16, CODE + FUNCTION_BYTES + 7);
-	made.rules[1] = (struct unwind_rule){ .cfa = UNWIND_JIT };
-	made.start.regs[UNWIND_REG_FP] = STACK + 0x100;
-	put(&made, STACK + 0x108, behind_call(2));
-	walk(&made);
-	expect(&made, STACK_COMPLETE, 3, function(0), CODE + FUNCTION_BYTES + 7, behind_call(2));
-}
-
-static void test_frame_pointers_alone(void **state)
-{
-	struct made made;
-
-	(void)state;
-	make_chain(&made); /* its tables lead elsewhere */
-	made.start.regs[UNWIND_REG_FP] = STACK + 0x100;
-	put(&made, STACK + 0x100, STACK + 0x200);
-	put(&made, STACK + 0x108, behind_call(3));
-	put(&made, STACK + 0x200, 0);
-	put(&made, STACK + 0x208, behind_call(4));
-	walk_as(&made, UNWIND_BY_FP);
-	expect(&made, STACK_COMPLETE, 3, function(0), behind_call(3), behind_call(4));
-	put(&made, STACK + 0x208, behind_call(4) + 1);
-	walk_as(&made, UNWIND_BY_FP);
-	expect(&made, STACK_BROKEN, 2, function(0), behind_call(3));
-}
-
-/* By frame pointers the base is known by its place; 0 in a register alone says nothing. */
-static void test_the_base_of_the_stack_is_known_by_its_place(void **state)
-{
-	struct made made;
-
-	(void)state;
-	make_chain(&made);
-	made.rules[2] = (struct unwind_rule){};
-	made.start.tls_base = STACK + 0x200;
-	walk(&made);
-	expect(&made, STACK_NO_INFO, 3, function(0), behind_call(1), behind_call(2));
-	made.start.regs[UNWIND_REG_FP] = STACK + 0x100;
-	put(&made, STACK + 0x100, 12345);
-	put(&made, STACK + 0x108, behind_call(3));
-	made.rules[3] = (struct unwind_rule){};
-	walk(&made);
-	expect(&made, STACK_COMPLETE, 4, function(0), behind_call(1), behind_call(2),
-	       behind_call(3));
-	made.start.tls_base = STACK + 0x4000;
-	walk(&made);
-	expect(&made, STACK_NO_INFO, 4, function(0), behind_call(1), behind_call(2),
-	       behind_call(3));
-}
-
 /* gcc's CFI of a realigned frame, behind `leave`: rbp is the caller's again. */
 static void test_a_frame_pointer_that_was_restored_is_kept(void **state)
 {
@@ -621,7 +394,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stack_pointer_rules_lead_to_the_bottom),
-		cmocka_unit_test(test_a_return_address_of_0_is_the_bottom),
+		cmocka_unit_test(test_a_return_address_of_0_is_no_caller),
 		cmocka_unit_test(test_the_frame_pointer_is_followed_through_frames_that_save_it),
 		cmocka_unit_test(test_a_plt_stub_has_its_return_address_below_what_it_pushed),
 		cmocka_unit_test(test_a_realigned_stack_is_left_by_the_saved_pointer),
@@ -633,19 +406,13 @@ int main(void)
 			test_what_a_signal_interrupted_has_its_registers_and_its_frame_pointer),
 		cmocka_unit_test(test_vforks_return_address_is_in_a_register),
 		cmocka_unit_test(test_a_contexts_stack_begins_at_its_start),
+		cmocka_unit_test(test_musls_signal_trampoline_is_known_by_its_code),
 		cmocka_unit_test(test_an_address_behind_no_call_is_no_caller),
 		cmocka_unit_test(test_a_missing_table_is_not_ready),
 		cmocka_unit_test(test_frames_that_do_not_advance_end_the_walk),
 		cmocka_unit_test(test_deep_stacks_are_cut_and_say_so),
 		cmocka_unit_test(test_stack_memory_that_cannot_be_read),
 		cmocka_unit_test(test_nothing_below_the_stack_pointer_is_read),
-		cmocka_unit_test(test_a_frame_without_rule_is_left_by_its_frame_pointer),
-		cmocka_unit_test(test_a_frame_pointer_that_is_none_ends_the_walk_with_its_reason),
-		cmocka_unit_test(test_a_rule_that_is_not_followed_ends_the_walk),
-		cmocka_unit_test(test_a_leaf_without_rule_and_frame_has_its_caller_on_the_stack),
-		cmocka_unit_test(test_code_made_at_run_time_may_be_returned_to_without_a_call),
-		cmocka_unit_test(test_frame_pointers_alone),
-		cmocka_unit_test(test_the_base_of_the_stack_is_known_by_its_place),
 		cmocka_unit_test(test_a_frame_pointer_that_was_restored_is_kept),
 		cmocka_unit_test(test_rbx_may_be_saved_below_the_frame_pointer),
 		cmocka_unit_test(test_a_system_call_is_named_by_its_instruction),

@@ -8,11 +8,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "fail_malloc.h"
-#include "fake_unwind_maps.h"
-#include "fake_unwind_lists.h"
-#include "fake_frame_tables.h"
-#include "fake_processes.h"
+#include "tests/unit/fail_malloc.h"
+#include "tests/unit/fake_unwind_maps.h"
+#include "tests/unit/fake_frame_tables.h"
+#include "tests/unit/fake_processes.h"
 #include "profiler/base/err.h"
 #include "profiler/collect/images.h"
 #include "profiler/collect/sampler.h"
