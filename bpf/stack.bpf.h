@@ -177,13 +177,17 @@ static __noinline __maybe_unused __u64 raw_stack_send(const struct moment *momen
 }
 
 /* A 32-bit task's stack is its instruction alone. */
-static __always_inline void compat_stack(struct walk *walk, struct stack_body *body)
+static __always_inline void compat_stack(struct stack_room *room)
 {
+	struct stack_body *body = &room->body;
+	struct walk *walk = &room->walk;
+
 	walk->cnt = 1;
 	walk->end = STACK_COMPAT;
 	walk->leaf_is_call = 0;
 	body->frames[0] = walk->regs[UNWIND_REG_IP];
 	walk->hash = hash_mix(walk->process, body->frames[0]);
+	room->mapping_cnt = 0;
 }
 
 /*
@@ -205,7 +209,7 @@ static __noinline __maybe_unused __u64 user_stack_id(const struct moment *moment
 	walk->start_stack = facts->start_stack;
 	walk->tls_base = arch_tls_base(facts->task);
 	if (room->is_compat)
-		compat_stack(walk, body);
+		compat_stack(room);
 	else
 		unwind_user_stack(room, number, facts, state);
 	if (walk->end == STACK_NOT_READY) {
@@ -224,7 +228,8 @@ static __noinline __maybe_unused __u64 user_stack_id(const struct moment *moment
 	body->end = walk->end;
 	body->leaf_is_exact = !walk->leaf_is_call;
 	body->frame_cnt = walk->cnt;
-	body->mapped_ns = room->mapping_cnt ? room->mapped_ns : ~0ull;
+	/* Frame pointers are the same whatever is mapped. */
+	body->mapped_ns = room->mapping_cnt && unwind_mode != WALK_BY_FP ? room->mapped_ns : ~0ull;
 	stack_send(moment, body);
 	return body->id;
 }

@@ -72,7 +72,8 @@ static const struct location *resolve_frame(struct symbolizer *symbolizer,
 
 /*
  * Was the code at frame @index mapped after the kernel had been told what is there?  Then the walk
- * went on from it by the rules of something else, in the fraction of a second until it was told.
+ * went on from it, or ended there, by the rules of something else, in the fraction of a second until
+ * it was told.
  */
 static bool is_stale(const struct stack_body *body, const struct process *process, size_t index)
 {
@@ -113,7 +114,7 @@ int resolve_stack(struct symbolizer *symbolizer, struct stacks *stacks,
 		}
 		stack.frames++;
 		stack.named += locations[i]->named;
-		if (i + 1 < cnt && is_stale(body, process, i)) {
+		if (is_stale(body, process, i)) {
 			cnt = i + 1;
 			end = STACK_NOT_READY;
 		}

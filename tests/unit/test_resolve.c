@@ -233,6 +233,10 @@ static void test_code_mapped_after_the_kernel_was_told_ends_the_stack(void **sta
 	setting.symbolizer.process.young_ns++;
 	assert_int_equal(resolve(&setting, &locations)->cnt, 3);
 	assert_string_equal(name_of(locations[2]), "[tables not ready]");
+	/* The last one too: that the stack ends there was said of something else. */
+	setting.symbolizer.process.young_ip = 0x1003;
+	assert_false(resolve(&setting, &locations)->complete);
+	assert_string_equal(name_of(locations[4]), "[tables not ready]");
 	teardown(&setting);
 }
 
