@@ -155,8 +155,8 @@ struct {
 } unwind_blocks SEC(".maps");
 
 /*
- * Recently used addresses: 48 bits of a hash over (file, address in it), 15 of the rule, one that a
- * call stands before the address.  Direct-mapped, no lock, one word: a lost race or a collision only
+ * Recently used addresses: 48 bits of a hash over (list of mappings, address) or (file, address in
+ * it), 15 of the rule, one that a call stands before the address.  Direct-mapped, no lock, one word: a lost race or a collision only
  * means another search.  Written and read: the walk.  [load]
  */
 struct {

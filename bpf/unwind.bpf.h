@@ -3,10 +3,11 @@
  * The walk of a user stack (unwind_walk.h) in the kernel, for every program that takes one: memory
  * by bpf_probe_read_user(), rules by the maps of unwind.h.
  *
- * A frame in the same mapping as the one before costs one read of `unwind_cache`, one of its rule, and
- * one bpf_probe_read_user() of 8 or 16 bytes.  The cache is by place in the file, so what one process
- * has found serves all that run the same code.  Else its mapping, its page and row are searched for;
- * the searches have no branches (a product decides), so the verifier walks each once.
+ * A frame whose address was seen lately costs one read of `unwind_cache`, one of its rule, and one
+ * bpf_probe_read_user() of 8 or 16 bytes.  In another process its mapping is searched for, and the
+ * cache asked for the place in the file, so what one process has found serves all that run the same
+ * code.  Else its page and row are searched for too; the searches have no branches (a product
+ * decides), so the verifier walks each once.
  *
  * VERIFIER: frames and searches are global functions, verified once each and not once per frame.
  * Those take only scalars before 5.13: they find their state in `stack_rooms` by its number.
@@ -35,8 +36,12 @@ struct stack_room {
 	__u32 list;	       /* serial number of its mappings */
 	__u32 number;	       /* of this room */
 	__u32 clock;
-	__u64 cache_seed;
-	__u64 file_seed;       /* the same, of the file of `mapping` */
+	/*
+	 * Of the cache's tags, for the list of mappings and for the file of `mapping`.  Each hashed
+	 * by itself: their numbers and addresses are small, and a number added to an address would
+	 * be the tag of a neighbour's address elsewhere.
+	 */
+	__u64 cache_seed, list_seed, file_seed;
 	__u32 is_compat; /* 32-bit code */
 	__u64 mapped_ns;  /* see struct unwind_process */
 	__u64 missing_ip; /* where the walk lacked something */
@@ -86,21 +91,18 @@ static __always_inline __u64 is_at_most(__u64 a, __u64 b)
 }
 
 /*
- * The mapping that @pc lies in, into the room's `mapping`; 0: none.
+ * The mapping that @pc lies in, into the room's `mapping`; false: none.
  *
  * VERIFIER: the last step of a search leaves `cnt` 1; the loop's bound is the map's size.
  */
-__noinline int unwind_find_mapping(__u32 number, __u64 pc)
+static __always_inline bool find_mapping(struct stack_room *room, __u64 pc)
 {
-	struct stack_room *room = stack_room(number);
+	__u32 first = room->first_mapping, cnt = room->mapping_cnt;
 	struct unwind_mapping *mapping;
-	__u32 first, cnt;
 	int i;
 
-	if (!room || !room->mapping_cnt)
-		return 0;
-	first = room->first_mapping;
-	cnt = room->mapping_cnt;
+	if (!cnt)
+		return false;
 	for (i = 0; i < 17; i++) { /* UNWIND_MAPPINGS_MAX = 2^17 */
 		__u32 half = cnt >> 1, middle = first + half;
 
@@ -108,24 +110,20 @@ __noinline int unwind_find_mapping(__u32 number, __u64 pc)
 			break;
 		mapping = bpf_map_lookup_elem(&unwind_mappings, &middle);
 		if (!mapping)
-			return 0;
+			return false;
 		first += half * (__u32)is_at_most(mapping->start, pc);
 		cnt -= half;
 	}
 	mapping = bpf_map_lookup_elem(&unwind_mappings, &first);
 	if (!mapping || pc < mapping->start || pc >= mapping->end)
-		return 0;
+		return false;
 	room->mapping = *mapping;
-	/*
-	 * Hashed by itself: file numbers and addresses are both small, and the one added to the
-	 * other would be the tag of a neighbour's address in another file.
-	 */
-	room->file_seed = hash_mix(room->cache_seed, room->mapping.file);
+	room->file_seed = hash_mix(room->cache_seed, (__u64)room->mapping.file << 1);
 	/* Last: the list may be given up at this time (unwind.h). */
 	if (*(volatile __u32 *)&mapping->list == room->list)
-		return 1;
+		return true;
 	room->mapping.start = room->mapping.end = 0;
-	return 0;
+	return false;
 }
 
 /* Index of the rule at ELF virtual address @address; -1: none tells of it. */
@@ -221,33 +219,47 @@ static __always_inline int find_in_file(struct stack_room *room, __u64 pc)
 	return rule < 0 ? UNWIND_RULE_NO_INFO : rule & WALK_RULE_MASK;
 }
 
-/* What the cache knows an address in the room's mapping by. */
-static __always_inline __u64 cache_tag(const struct stack_room *room, __u64 pc, __u32 is_exact)
+/* What the cache knows the address @ip of the process by: its mappings' list and itself. */
+static __always_inline __u64 list_tag(const struct stack_room *room, __u64 ip, __u32 is_exact)
+{
+	return hash_mix(room->list_seed ^ (__u64)is_exact << 63, ip);
+}
+
+/* ... and by its place in the file of the room's mapping. */
+static __always_inline __u64 file_tag(const struct stack_room *room, __u64 pc, __u32 is_exact)
 {
 	return hash_mix(room->file_seed ^ (__u64)is_exact << 63, pc - room->mapping.bias);
 }
 
-static __always_inline void remember(const struct stack_room *room, __u64 pc, __u32 is_exact,
-				     int found)
+/* What is cached under @tag; -1: nothing. */
+static __always_inline int cached(__u64 tag)
 {
-	__u64 tag = cache_tag(room, pc, is_exact), *entry;
 	__u32 slot = (__u16)tag;
+	__u64 *entry = bpf_map_lookup_elem(&unwind_cache, &slot), known;
 
-	entry = bpf_map_lookup_elem(&unwind_cache, &slot);
+	if (!entry)
+		return -1;
+	known = *(volatile __u64 *)entry;
+	return ((known ^ tag) >> 16) == 0 ? (__u16)known : -1;
+}
+
+static __always_inline void remember(__u64 tag, int found)
+{
+	__u32 slot = (__u16)tag;
+	__u64 *entry = bpf_map_lookup_elem(&unwind_cache, &slot);
+
 	if (entry)
 		*entry = (tag & ~0xffffull) | (__u16)found;
 }
 
-/* As walk_find(), of an address in the room's mapping that the cache does not know. */
-__noinline int unwind_search(__u32 number, __u64 ip, __u32 is_exact)
-{
-	struct stack_room *room = stack_room(number);
-	__u64 pc = ip - !is_exact;
-	int found, call = 1;
+#define FOUND_IS_UNSURE 0x10000 /* not to be remembered */
 
-	if (!room)
-		return -STACK_NOT_READY;
-	found = find_in_file(room, pc);
+/* The rule of @ip, which returns to or stands in the room's mapping of a file. */
+static __always_inline int search_file(struct stack_room *room, __u64 ip, __u32 is_exact)
+{
+	__u64 pc = ip - !is_exact;
+	int found = find_in_file(room, pc), call = 1;
+
 	if (found < 0) {
 		room->missing_ip = ip;
 		return found;
@@ -262,32 +274,42 @@ __noinline int unwind_search(__u32 number, __u64 ip, __u32 is_exact)
 	 * Code that cannot be read: the page is not resident, as most are not in a child of a fork.
 	 * It is where code is; that must do, and is not remembered.
 	 */
-	if (call >= 0)
-		remember(room, pc, is_exact, found);
+	return call < 0 ? found | FOUND_IS_UNSURE : found;
+}
+
+/* As walk_find(), of an address that the cache does not know. */
+__noinline int unwind_search(__u32 number, __u64 ip, __u32 is_exact)
+{
+	struct stack_room *room = stack_room(number);
+	__u64 pc = ip - !is_exact, tag;
+	int found;
+
+	if (!room)
+		return -STACK_NOT_READY;
+	if ((pc < room->mapping.start || pc >= room->mapping.end) && !find_mapping(room, pc))
+		return find_unmapped(room, ip, is_exact);
+	if (room->mapping.file == UNWIND_FILE_NONE) {
+		found = UNWIND_RULE_JIT | WALK_FOLLOWS_CALL;
+	} else {
+		tag = file_tag(room, pc, is_exact);
+		found = cached(tag);
+		if (found < 0) {
+			found = search_file(room, ip, is_exact);
+			if (found < 0 || (found & FOUND_IS_UNSURE))
+				return found < 0 ? found : found & 0xffff;
+			remember(tag, found);
+		}
+	}
+	remember(list_tag(room, ip, is_exact), found);
 	return found;
 }
 
 static __always_inline int walk_find(struct walk *walk, __u64 ip, __u32 is_exact)
 {
 	struct stack_room *room = (void *)walk; /* its first member */
-	__u64 pc = ip - !is_exact, tag, *entry;
-	__u32 slot;
+	int found = room->mapping_cnt ? cached(list_tag(room, ip, is_exact)) : -1;
 
-	if ((pc < room->mapping.start || pc >= room->mapping.end) &&
-	    !unwind_find_mapping(room->number, pc))
-		return find_unmapped(room, ip, is_exact);
-	if (room->mapping.file == UNWIND_FILE_NONE)
-		return UNWIND_RULE_JIT | WALK_FOLLOWS_CALL;
-	tag = cache_tag(room, pc, is_exact);
-	slot = (__u16)tag;
-	entry = bpf_map_lookup_elem(&unwind_cache, &slot);
-	if (entry) {
-		__u64 known = *(volatile __u64 *)entry;
-
-		if (((known ^ tag) >> 16) == 0)
-			return (__u16)known;
-	}
-	return unwind_search(room->number, ip, is_exact);
+	return found >= 0 ? found : unwind_search(room->number, ip, is_exact);
 }
 
 /* One frame of the walk in room @number; 0: it has ended. */
@@ -343,6 +365,7 @@ static __always_inline void unwind_user_stack(struct stack_room *room, __u32 num
 	room->walk.mode = (__u8)unwind_mode;
 	find_process(room, facts);
 	room->cache_seed = cache_seed(state);
+	room->list_seed = hash_mix(room->cache_seed, (__u64)room->list << 1 | 1);
 	walk_begin(&room->walk);
 	for (i = 0; i <= STACK_FRAMES_MAX; i++) {
 		if (!unwind_frame(number))

@@ -50,8 +50,7 @@ enum unwind_cfa {
 	UNWIND_EXPRESSION,  /* told in a way that we do not follow */
 	UNWIND_CORRUPT,	    /* the table contradicts itself here */
 	UNWIND_JIT,	    /* not in a file: code made at run time */
-	UNWIND_SP_RETURN,   /* sp + cfa_offset, but the return address is in DWARF register `reg`:
-			       only in an interrupted frame (glibc's vfork) */
+	UNWIND_SP_RETURN,   /* as _SP, the return address in register `reg`: glibc's vfork */
 	UNWIND_CFA_CNT,
 };
 

@@ -68,7 +68,8 @@ struct walk {
 	__u8 fp_is_lost, bx_is_lost;
 	__u8 in_syscall; /* the task is in the kernel, perhaps by a system call */
 	__u8 leaf_is_call; /* frame 0 lies behind a system call instruction */
-	__u16 reserved;
+	__u8 fp_steps;	   /* frames in a row left by their frame pointer: 0, 1, 2 or more */
+	__u8 reserved;
 };
 
 static bool walk_read(struct walk *walk, __u64 address, void *to, __u32 size);
@@ -117,14 +118,20 @@ walk_inline bool walk_arrive(struct walk *walk, __u64 cfa, __u64 ip, enum walk_v
 
 /* ---- by frame pointer ---- */
 
-/* The walk cannot go on by frame pointers: is this where the stack begins? */
+/*
+ * The walk cannot go on by frame pointers: is this where the stack begins?
+ *
+ * What lies in the register below the base frame is libc's business.  A 0 is the ABI's mark, but in
+ * the leaf's register it is as likely a number: only a frame's saved 0 counts.  Where tables tell of
+ * the stack's bottom, code without rule at its base is rare, and a number that happens to lead there
+ * is not: then two frames in a row must have been frames.
+ */
 walk_inline bool walk_fp_ends(struct walk *walk)
 {
-	/*
-	 * What lies in the register below the base frame is libc's business.  A 0 is the ABI's
-	 * mark, but in the leaf's register it is as likely a number: only a frame's saved 0 counts.
-	 */
-	if (walk->last_fp && (walk->fp == 0 || walk_at_base(walk, walk->last_fp)))
+	bool at_base = walk->last_fp && walk_at_base(walk, walk->last_fp);
+
+	if (walk->mode == WALK_BY_FP ? at_base || (walk->last_fp && walk->fp == 0) :
+				       at_base && walk->fp_steps >= 2)
 		return walk_ends(walk, STACK_COMPLETE);
 	return walk_ends(walk, (enum stack_end)walk->why);
 }
@@ -179,6 +186,7 @@ walk_inline bool walk_by_fp(struct walk *walk)
 			return walk_fp_ends(walk);
 	}
 	walk->last_fp = fp;
+	walk->fp_steps += walk->fp_steps < 2;
 	walk->fp = record[0];
 	walk->bx_is_lost = 1;
 	return walk_arrive(walk, fp + 16, record[1], WALK_VIA_FP);
@@ -309,10 +317,8 @@ walk_inline bool walk_by_rule(struct walk *walk, const struct unwind_rule *rule)
 			cfa + (__u64)(__s64)rule->bx_offset, fp + (__u64)(__s64)rule->bx_offset,
 			&walk->bx, &walk->bx_is_lost))
 		return false;
-	/* Nobody can return to 0: whoever made this stack marked its bottom so. */
-	if (words[1] == 0)
-		return walk_ends(walk, STACK_COMPLETE);
 	walk->last_fp = 0;
+	walk->fp_steps = 0;
 	return walk_arrive(walk, cfa, words[1], WALK_VIA_TABLE);
 }
 
@@ -403,6 +409,7 @@ walk_inline void walk_begin(struct walk *walk)
 	walk->hash = walk->process;
 	walk->last_fp = walk->regs_at = 0;
 	walk->cnt = 0;
+	walk->fp_steps = 0;
 	walk->end = STACK_BROKEN;
 	walk->via = WALK_VIA_REGS;
 	walk->why = STACK_BROKEN;

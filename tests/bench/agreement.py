@@ -51,7 +51,7 @@ def counted(samples, of):
 def complete_where(perf, ours):
     """
     The share of ours that is complete, of what perf completes.  Where perf completes only a part
-    of the samples under a leaf function, we are to complete the same part.
+    of the samples under a leaf function, we are to complete the same part, give or take chance.
     """
     seen, done = collections.Counter(), collections.Counter()
     for stack, count in perf.items():
@@ -69,8 +69,9 @@ def complete_where(perf, ours):
     for leaf, group in groups.items():
         share = rare["done"] / rare["seen"] if leaf is None and rare["seen"] else \
             done[leaf] / seen[leaf] if leaf is not None else 1.0
+        chance = 2 * math.sqrt(group["seen"] * share * (1 - share))
         due += share * group["seen"]
-        reached += min(share * group["seen"], group["done"])
+        reached += min(share * group["seen"], group["done"] + chance)
     return reached / due if due else None
 
 

@@ -23,7 +23,8 @@ EXECUTABLE = 1
 
 # Where a stack begins: what no code called; musl's is jumped to, with frame pointer 0.
 BASES = re.compile(
-    r"^(_start|_dl_start_user|_start_c|libc_start_main_stage2|(__)?(GI_+)?(__)?clone[23]?|__start_context|"
+    r"^(_start|_dl_start_user|_start_c|libc_start_main_stage2|(__)?(GI_+)?(__)?clone[23]?|"
+    r"__start_context|"
     r"runtime\.(goexit|mstart|rt0_go|mcall|clone)(\.abi0)?|_rt0_amd64(_linux)?(\.abi0)?)$")
 TRAMPOLINE = re.compile(r"^(__)?restore_rt$")
 # Ours that say why a stack was not walked to its base.
@@ -190,7 +191,7 @@ def _without_debug_files(root, paths):
 
 
 def perf_stacks(perf, data, pid, namer):
-    """perf 6.4 and later say the offset in the file beside the address, earlier ones in its place."""
+    """perf 6.4 and later say the offset in the file beside the address, earlier ones instead."""
     records = _perf_script(perf, data, "-F", "comm,time", "--show-mmap-events",
                            "--show-task-events").stdout
     pids = _family(pid, records)
@@ -260,6 +261,7 @@ def _our_frame(location):
 
 # ---- gdb ----------------------------------------------------------------------------------------
 
+GDB_MAP = re.compile(r"^(\w+)-(\w+) ..x. (\w+) \S+ \d+ *(.*)$", re.M)
 GDB_SCRIPT = """
 import gdb
 for thread in gdb.selected_inferior().threads():
@@ -279,11 +281,12 @@ for thread in gdb.selected_inferior().threads():
 def gdb_stacks(gdb, pid, namer):
     """One stop of the process: the stack of each of its threads."""
     with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
-        maps = [(int(low, 16), int(high, 16), int(offset, 16), path.strip()) for low, high, offset, path
-                in re.findall(r"^(\w+)-(\w+) ..x. (\w+) \S+ \d+ *(.*)$", file.read(), re.M)]
-    run = subprocess.run([gdb, "-nx", "-batch", "-iex", "set debuginfod enabled off", "-p", str(pid), "-ex",
-                          "python exec(" + repr(GDB_SCRIPT) + ")"], text=True, errors="replace",
-                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=120, check=False)
+        maps = [(int(low, 16), int(high, 16), int(offset, 16), path.strip())
+                for low, high, offset, path in GDB_MAP.findall(file.read())]
+    run = subprocess.run([gdb, "-nx", "-batch", "-iex", "set debuginfod enabled off",
+                          "-p", str(pid), "-ex", "python exec(" + repr(GDB_SCRIPT) + ")"],
+                         text=True, errors="replace", stdout=subprocess.PIPE,
+                         stderr=subprocess.DEVNULL, timeout=120, check=False)
     stacks = []
     for line in run.stdout.splitlines():
         if line.startswith("STACK "):
@@ -292,7 +295,7 @@ def gdb_stacks(gdb, pid, namer):
     result = collections.Counter()
     for stack, count in named(namer, stacks).items():
         base = next((at for at, name in enumerate(stack) if BASES.match(name)), len(stack))
-        result[stack[:base + 1]] += count  # gdb goes on beyond the bases of stacks that it does not know
+        result[stack[:base + 1]] += count  # beyond a base that it does not know gdb goes on
     return result
 
 

@@ -9,7 +9,7 @@
  *	RULES   1 rule, of two words; they count from 0
  *	PLACES  1 pair (address, rule): the instruction there has this rule
  *	WORDS   1 pair (address, value): this is in memory from now on
- *	STOP    COUNT words: UNWIND_REG_CNT registers, then the true stack, leaf first, as a walk is to give it
+ *	STOP    COUNT words: UNWIND_REG_CNT registers, then the true stack as a walk is to give it
  */
 #ifndef EBPFPROF_TESTS_STEP_RECORD_H
 #define EBPFPROF_TESTS_STEP_RECORD_H

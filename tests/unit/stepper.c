@@ -239,7 +239,7 @@ static int follow(struct stepper *stepper, const uint8_t *code, uint64_t ip, uin
 
 /*
  * A handler was entered, from @ip with the stack pointer at @sp.  Its caller is the trampoline
- * that the kernel made it return to, to the very first byte, and that one's is what was interrupted.
+ * that the kernel made it return to, at its very first byte, and that one's what was interrupted.
  */
 static int enter_handler(struct stepper *stepper, uint64_t ip, uint64_t sp)
 {

@@ -21,7 +21,8 @@ static void test_stack_pointer_rules_lead_to_the_bottom(void **state)
 	assert_true(made.body.leaf_is_exact);
 }
 
-static void test_a_return_address_of_0_is_the_bottom(void **state)
+/* libgcc has such a slot for an instant while it throws. */
+static void test_a_return_address_of_0_is_no_caller(void **state)
 {
 	struct made made;
 
@@ -29,7 +30,7 @@ static void test_a_return_address_of_0_is_the_bottom(void **state)
 	make_chain(&made);
 	put(&made, STACK + 32, 0);
 	walk(&made);
-	expect(&made, STACK_COMPLETE, 2, function(0), behind_call(1));
+	expect(&made, STACK_CORRUPT, 2, function(0), behind_call(1));
 }
 
 static void test_the_frame_pointer_is_followed_through_frames_that_save_it(void **state)
@@ -393,7 +394,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stack_pointer_rules_lead_to_the_bottom),
-		cmocka_unit_test(test_a_return_address_of_0_is_the_bottom),
+		cmocka_unit_test(test_a_return_address_of_0_is_no_caller),
 		cmocka_unit_test(test_the_frame_pointer_is_followed_through_frames_that_save_it),
 		cmocka_unit_test(test_a_plt_stub_has_its_return_address_below_what_it_pushed),
 		cmocka_unit_test(test_a_realigned_stack_is_left_by_the_saved_pointer),

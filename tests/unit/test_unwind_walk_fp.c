@@ -114,7 +114,7 @@ static void test_frame_pointers_alone(void **state)
 	expect(&made, STACK_BROKEN, 2, function(0), behind_call(3));
 }
 
-/* By frame pointers the base is known by its place; 0 in a register alone says nothing. */
+/* One number that leads to the base is none; two frames in a row that lead there are frames. */
 static void test_the_base_of_the_stack_is_known_by_its_place(void **state)
 {
 	struct made made;
@@ -123,19 +123,23 @@ static void test_the_base_of_the_stack_is_known_by_its_place(void **state)
 	make_chain(&made);
 	made.rules[2] = (struct unwind_rule){};
 	made.start.tls_base = STACK + 0x200;
-	walk(&made);
-	expect(&made, STACK_NO_INFO, 3, function(0), behind_call(1), behind_call(2));
 	made.start.regs[UNWIND_REG_FP] = STACK + 0x100;
-	put(&made, STACK + 0x100, 12345);
+	put(&made, STACK + 0x100, 0);
 	put(&made, STACK + 0x108, behind_call(3));
 	made.rules[3] = (struct unwind_rule){};
 	walk(&made);
-	expect(&made, STACK_COMPLETE, 4, function(0), behind_call(1), behind_call(2),
-	       behind_call(3));
-	made.start.tls_base = STACK + 0x4000;
-	walk(&made);
 	expect(&made, STACK_NO_INFO, 4, function(0), behind_call(1), behind_call(2),
 	       behind_call(3));
+	put(&made, STACK + 0x100, STACK + 0x180);
+	put(&made, STACK + 0x180, 12345);
+	put(&made, STACK + 0x188, behind_call(3));
+	walk(&made);
+	expect(&made, STACK_COMPLETE, 5, function(0), behind_call(1), behind_call(2),
+	       behind_call(3), behind_call(3));
+	made.start.tls_base = STACK + 0x4000;
+	walk(&made);
+	expect(&made, STACK_NO_INFO, 5, function(0), behind_call(1), behind_call(2),
+	       behind_call(3), behind_call(3));
 }
 
 int main(void)

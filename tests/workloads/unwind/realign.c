@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * realign SECONDS: frames that no constant distance from sp tells of: arrays of variable length,
- * alloca, and locals that need 32 and 64 bytes of alignment, for which gcc keeps the stack pointer of before
- * in a register of its own and finds the CFA by a pointer in memory.
+ * alloca, and locals that need 32 and 64 bytes of alignment, for which gcc keeps the stack pointer
+ * of before in a register of its own and finds the CFA by a pointer in memory.
  */
 #include <alloca.h>
 #include <string.h>
