@@ -170,8 +170,6 @@ static __always_inline int follows_call(__u64 ip)
 	return call_site_ends(code);
 }
 
-#define FOUND_IS_UNSURE 0x10000
-
 /* The rule of what is returned to though nothing called it; else @rule. */
 static __always_inline int rule_without_call(__u64 ip, int rule)
 {
