@@ -322,6 +322,41 @@ walk_inline bool walk_by_rule(struct walk *walk, const struct unwind_rule *rule)
 	return walk_arrive(walk, cfa, words[1], WALK_VIA_TABLE);
 }
 
+/* The first four fields of a rule as one word, as little-endian machines have them. */
+#define WALK_SHAPE(cfa, fp) ((__u32)(cfa) | (__u32)(fp) << 16 | (__u32)UNWIND_LOST << 24)
+
+/*
+ * Two shapes are nine tenths of what is met: a frame by the stack pointer that leaves the frame pointer
+ * alone, and a frame by the frame pointer.  False: it is another one, or to be looked at closely.
+ */
+walk_inline bool walk_fast(struct walk *walk, const struct unwind_rule *rule)
+{
+	__u64 offset = (__u64)(__s64)rule->cfa_offset, cfa, record[2];
+	__u32 shape;
+
+	__builtin_memcpy(&shape, rule, sizeof(shape));
+	if (shape == WALK_SHAPE(UNWIND_SP, UNWIND_SAME)) {
+		cfa = walk->sp + offset;
+		if (!walk_read(walk, cfa - 8, &record[1], sizeof(record[1])))
+			return false;
+	} else if (shape == WALK_SHAPE(UNWIND_FP, UNWIND_AT_CFA) && rule->fp_offset == -16 &&
+		   !walk->fp_is_lost) {
+		cfa = walk->fp + offset;
+		if (cfa <= walk->sp || !walk_read(walk, cfa - 16, record, sizeof(record)))
+			return false;
+		walk->fp = record[0];
+	} else {
+		return false;
+	}
+	walk->sp = cfa;
+	walk->ip = record[1];
+	walk->via = WALK_VIA_TABLE;
+	walk->bx_is_lost = 1;
+	walk->last_fp = 0;
+	walk->fp_steps = 0;
+	return true;
+}
+
 walk_inline bool walk_up(struct walk *walk, const struct unwind_rule *rule)
 {
 	switch (rule->cfa) {
@@ -389,6 +424,8 @@ walk_inline bool walk_frame(struct walk *walk, __u64 *frames)
 	if (found < 0)
 		return walk_ends(walk, found == -STACK_BROKEN ? STACK_NOT_READY :
 								(enum stack_end)-found);
+	if (walk->mode != WALK_BY_FP && walk_fast(walk, rule))
+		return true;
 	if (walk->mode == WALK_BY_FP)
 		return walk_without_rule(walk, rule->cfa == UNWIND_JIT ? STACK_JIT : STACK_BROKEN);
 	return walk_up(walk, rule);

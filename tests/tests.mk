@@ -111,7 +111,9 @@ test-e2e: build/ebpfprof workloads
 	@./tests/e2e/run $(PYTEST)
 
 # VM='5.10 6.1': these kernels
-test-vm: build/ebpfprof ebpf build/obj/tests/bpf/load_objects workloads
+VM_UNIT_TESTS := test_images test_unwind_maps
+test-vm: build/ebpfprof ebpf build/obj/tests/bpf/load_objects workloads \
+		$(VM_UNIT_TESTS:%=build/obj/tests/unit/%)
 	@./scripts/vm-test $(VM)
 
 test-vm-arm64:
