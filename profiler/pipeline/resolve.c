@@ -56,8 +56,7 @@ static uint64_t frame_address(const struct stack_body *body, size_t index)
 	return index ? body->frames[index] & ~STACK_FRAME_IS_EXACT : body->frames[0];
 }
 
-static const struct location *resolve_frame(struct symbolizer *symbolizer,
-					    struct process *process,
+static const struct location *resolve_frame(struct symbolizer *symbolizer, struct process *process,
 					    const struct stack_body *body, size_t index)
 {
 	bool is_kernel = body->header.kind == BODY_KERNEL_STACK;
@@ -80,7 +79,8 @@ static bool is_stale(const struct stack_body *body, const struct process *proces
 	struct code_region region;
 
 	return process &&
-	       process_find_code(process, frame_address(body, index), body->header.time_ns, &region) &&
+	       process_find_code(process, frame_address(body, index), body->header.time_ns,
+				 &region) &&
 	       region.born_ns > body->mapped_ns;
 }
 

@@ -12,19 +12,17 @@
 #define RETRY_AGE 6 /* ticks until a table that found no room is tried again */
 
 /* symbolizer/ and bpf/ know nothing of each other: what the one makes the other reads as it is. */
-_Static_assert(sizeof(struct frame_rule) == sizeof(struct unwind_rule) &&
-		       offsetof(struct frame_rule, reg) == offsetof(struct unwind_rule, reg) &&
-		       offsetof(struct frame_rule, fp) == offsetof(struct unwind_rule, fp) &&
-		       offsetof(struct frame_rule, bx) == offsetof(struct unwind_rule, bx) &&
-		       offsetof(struct frame_rule, cfa_offset) ==
-			       offsetof(struct unwind_rule, cfa_offset) &&
-		       offsetof(struct frame_rule, cfa_add) ==
-			       offsetof(struct unwind_rule, cfa_add) &&
-		       offsetof(struct frame_rule, fp_offset) ==
-			       offsetof(struct unwind_rule, fp_offset) &&
-		       offsetof(struct frame_rule, bx_offset) ==
-			       offsetof(struct unwind_rule, bx_offset),
-	       "equal rules");
+_Static_assert(
+	sizeof(struct frame_rule) == sizeof(struct unwind_rule) &&
+		offsetof(struct frame_rule, reg) == offsetof(struct unwind_rule, reg) &&
+		offsetof(struct frame_rule, fp) == offsetof(struct unwind_rule, fp) &&
+		offsetof(struct frame_rule, bx) == offsetof(struct unwind_rule, bx) &&
+		offsetof(struct frame_rule, cfa_offset) ==
+			offsetof(struct unwind_rule, cfa_offset) &&
+		offsetof(struct frame_rule, cfa_add) == offsetof(struct unwind_rule, cfa_add) &&
+		offsetof(struct frame_rule, fp_offset) == offsetof(struct unwind_rule, fp_offset) &&
+		offsetof(struct frame_rule, bx_offset) == offsetof(struct unwind_rule, bx_offset),
+	"equal rules");
 _Static_assert(sizeof(struct frame_row) == sizeof(struct unwind_row) &&
 		       offsetof(struct frame_row, rule) == offsetof(struct unwind_row, rule),
 	       "equal rows");
@@ -35,8 +33,8 @@ _Static_assert((int)FRAME_NO_INFO == UNWIND_NO_INFO && (int)FRAME_SP == UNWIND_S
 		       (int)FRAME_FP_DEREF == UNWIND_FP_DEREF && (int)FRAME_PLT == UNWIND_PLT &&
 		       (int)FRAME_SIGNAL == UNWIND_SIGNAL && (int)FRAME_BOTTOM == UNWIND_BOTTOM &&
 		       (int)FRAME_EXPRESSION == UNWIND_EXPRESSION &&
-		       (int)FRAME_CORRUPT == UNWIND_CORRUPT &&
-		       (int)FRAME_JIT == UNWIND_JIT && (int)FRAME_SP_RETURN == UNWIND_SP_RETURN,
+		       (int)FRAME_CORRUPT == UNWIND_CORRUPT && (int)FRAME_JIT == UNWIND_JIT &&
+		       (int)FRAME_SP_RETURN == UNWIND_SP_RETURN,
 	       "equal kinds of rules");
 _Static_assert((int)FRAME_SAME == UNWIND_SAME && (int)FRAME_AT_CFA == UNWIND_AT_CFA &&
 		       (int)FRAME_AT_FP == UNWIND_AT_FP && (int)FRAME_LOST == UNWIND_LOST,
@@ -277,8 +275,8 @@ void unwind_files_load(struct unwind_files *files)
 	}
 }
 
-void unwind_files_trim(struct unwind_files *files, bool (*is_known)(void *context, uint64_t binary_id),
-		       void *context)
+void unwind_files_trim(struct unwind_files *files,
+		       bool (*is_known)(void *context, uint64_t binary_id), void *context)
 {
 	struct hashmap kept;
 	size_t cursor = 0;

@@ -11,7 +11,7 @@
 #include "symbolizer/process_code.h"
 #include "symbolizer/symbolizer.h"
 
-#define USER_END (1ull << 63)			       /* above it: the legacy [vsyscall] page */
+#define USER_END (1ull << 63)			      /* above it: the legacy [vsyscall] page */
 #define MAPPINGS_OF_ONE_MAX (UNWIND_MAPPINGS_MAX / 8) /* so that one process cannot take all room */
 
 struct image {
@@ -201,8 +201,9 @@ static int share_list(struct unwind_processes *processes, size_t cnt,
 		      struct published_process *published, struct unwind_list **ret)
 {
 	/* Seeded: programs choose their addresses, and must not share another's list by design. */
-	XXH128_hash_t key = XXH3_128bits_withSeed(
-		processes->scratch, cnt * sizeof(*processes->scratch), hash_bytes("", 0));
+	XXH128_hash_t key = XXH3_128bits_withSeed(processes->scratch,
+						  cnt * sizeof(*processes->scratch),
+						  hash_bytes("", 0));
 	struct shared_list *shared;
 	bool is_new;
 	int r;

@@ -21,7 +21,7 @@
 
 #define KERNEL_BYTES_MAX (64ull << 20)
 #define RAW_BYTES_MAX (16u << 20) /* of raw stacks that wait */
-#define RETRY_TICKS 4	       /* a process's missing records come within some ticks, or never */
+#define RETRY_TICKS 4		  /* a process's missing records come within some ticks, or never */
 #define TABLES_IDLE_NS (600 * NS_PER_SEC)
 
 struct unwinding {
@@ -33,7 +33,7 @@ struct unwinding {
 	struct frame_tables *tables;
 	struct unwind_files files;
 	struct unwind_processes processes;
-	struct strbuf raw; /* struct raw_stack_body, each padded to 8 bytes */
+	struct strbuf raw;	/* struct raw_stack_body, each padded to 8 bytes */
 	struct stack_body body; /* of the stack being unwound */
 	struct errmsg hooks_error;
 	size_t raw_tried; /* of `raw`, bytes: what lacked something at an earlier tick */
@@ -56,8 +56,8 @@ static int open_all(struct unwinding *unwinding, const struct unwinding_config *
 	struct shared_maps *shared = sampler_shared_maps(unwinding->sampler);
 	int r;
 
-	r = unwind_maps_new(shared, config->kernel_bytes_max ? config->kernel_bytes_max :
-							       KERNEL_BYTES_MAX,
+	r = unwind_maps_new(shared,
+			    config->kernel_bytes_max ? config->kernel_bytes_max : KERNEL_BYTES_MAX,
 			    &unwinding->maps, err);
 	if (r < 0)
 		return r;
@@ -72,8 +72,7 @@ static int open_all(struct unwinding *unwinding, const struct unwinding_config *
 	/* Without the hooks new processes are known a little later. */
 	if (images_new(shared, &unwinding->images, &unwinding->hooks_error) < 0)
 		unwinding->images = NULL;
-	unwinding->processes.has_hooks = unwinding->images &&
-					 images_has_seeded(unwinding->images);
+	unwinding->processes.has_hooks = unwinding->images && images_has_seeded(unwinding->images);
 	return 0;
 }
 
@@ -176,7 +175,7 @@ struct raw_target {
 	struct unwinding *unwinding;
 	const struct raw_stack_body *body;
 	struct process *process; /* NULL = unknown */
-	bool cut; /* it wanted more of the stack than was copied */
+	bool cut;		 /* it wanted more of the stack than was copied */
 };
 
 /* [@address, @address + @size) of what was copied from @start. */

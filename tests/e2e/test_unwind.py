@@ -241,4 +241,22 @@ def test_corrupt_call_frame_information_does_no_harm(tool, tmp_path):
         stacks = tool.record("-F", "199", "--user", "--", program, "1", "30")
         spinning = sum(n for s, n in stacks.counts.items() if s[-1] == "spin_at_bottom")
         assert spinning > 0.9 * stacks.total(), stacks
-        assert not any(s[1] == "_start" and len(s) < 30 for s in stacks.counts), stacks
+        assert not any(s[1] == "_start" and s[-1] == "spin_at_bottom" and len(s) < 30
+                       for s in stacks.counts), stacks
+
+
+def test_what_runs_before_the_recording_is_walked_in_the_kernel(tool, start, tmp_path):
+    """Not unwound here at each sample: /proc shows of these [vsyscall], at the end of all addresses."""
+    source = tmp_path / "clock.c"
+    source.write_text("""#include <time.h>
+        int main(void) { struct timespec t; for (;;) clock_gettime(CLOCK_MONOTONIC, &t); }""")
+    program = tmp_path / "clock"
+    subprocess.run([need("gcc"), "-O2", "-static", "-o", program, source], check=True)
+    running = start(program)
+    time.sleep(0.3)
+    stacks = tool.record("-F", "199", "--user", "-d", "2", "-p", str(running.pid))
+    running.kill()
+    assert stacks.having("__vdso_clock_gettime") > 0.5 * stacks.total(), stacks
+    assert complete(tool) > 99, tool.last.stderr
+    here = int(re.search(r"(\d+) stacks unwound here", tool.last.stderr).group(1))
+    assert here < 0.2 * stacks.total(), tool.last.stderr

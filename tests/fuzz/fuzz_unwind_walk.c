@@ -110,8 +110,7 @@ static void walk(struct liar *liar, struct stack_body *body)
 	memset(body, 0x5a, sizeof(*body));
 	liar->reads = liar->questions = 0;
 	unwind_offline(&target, &liar->start, (enum unwind_mode)liar->mode, body);
-	if (body->frame_cnt < 1 || body->frame_cnt > STACK_FRAMES_MAX ||
-	    body->end >= STACK_END_CNT)
+	if (body->frame_cnt < 1 || body->frame_cnt > STACK_FRAMES_MAX || body->end >= STACK_END_CNT)
 		abort();
 	if (body->frames[STACK_FRAMES_MAX] != 0x5a5a5a5a5a5a5a5aull)
 		abort();

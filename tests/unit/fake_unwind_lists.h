@@ -21,8 +21,7 @@ int unwind_maps_add_list(struct unwind_maps *unwind, const struct unwind_mapping
 		assert_true(++list < fake_maps.lists + FAKE_LISTS);
 	fake_maps.mappings += cnt;
 	*list = (struct unwind_list){ .refs = 1, .cnt = (uint32_t)cnt };
-	memcpy(list->first, mappings,
-	       MIN(cnt, ARRAY_SIZE(list->first)) * sizeof(list->first[0]));
+	memcpy(list->first, mappings, MIN(cnt, ARRAY_SIZE(list->first)) * sizeof(list->first[0]));
 	*ret = list;
 	return 0;
 }

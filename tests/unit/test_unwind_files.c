@@ -109,7 +109,8 @@ static void test_without_a_place_there_is_none(void **state)
 	(void)state;
 	fake_maps.file_room = 1;
 	assert_int_equal(index_of(setting, 0), 0);
-	assert_int_equal(unwind_files_index(&setting->files, &setting->binaries[1], &file), -ENOSPC);
+	assert_int_equal(unwind_files_index(&setting->files, &setting->binaries[1], &file),
+			 -ENOSPC);
 	assert_int_equal(need(setting, 1), 0); /* here it serves all the same */
 	unwind_files_load(&setting->files);
 	assert_int_equal(fake_maps.loads, 0);
@@ -145,14 +146,17 @@ static void test_rules_are_the_tables(void **state)
 
 	(void)state;
 	fake_rules[2] = (struct frame_rule){ .cfa = FRAME_FP, .cfa_offset = 16, .fp_offset = -16 };
-	assert_int_equal(unwind_files_rule(&setting->files, &setting->binaries[0], 0x404, &rule), 0);
+	assert_int_equal(unwind_files_rule(&setting->files, &setting->binaries[0], 0x404, &rule),
+			 0);
 	assert_int_equal(rule.cfa, UNWIND_FP);
 	assert_int_equal(rule.cfa_offset, 16);
 	assert_int_equal(rule.fp_offset, -16);
-	assert_int_equal(unwind_files_rule(&setting->files, &setting->binaries[0], 1 << 20, &rule), 0);
+	assert_int_equal(unwind_files_rule(&setting->files, &setting->binaries[0], 1 << 20, &rule),
+			 0);
 	assert_int_equal(rule.cfa, UNWIND_NO_INFO);
 	setting->binaries[1].state = FRAME_STATE_NO_INFO;
-	assert_int_equal(unwind_files_rule(&setting->files, &setting->binaries[1], 0x404, &rule), 0);
+	assert_int_equal(unwind_files_rule(&setting->files, &setting->binaries[1], 0x404, &rule),
+			 0);
 	assert_int_equal(rule.cfa, UNWIND_NO_INFO);
 	unmake(setting);
 }
@@ -311,7 +315,9 @@ static void test_without_memory_nothing_is_leaked_or_wrong(void **state)
 
 		fail_malloc_at(n);
 		load(setting, 0, 40);
-		assert_int_equal(unwind_files_rule(&setting->files, &setting->binaries[0], 0, &rule), 0);
+		assert_int_equal(unwind_files_rule(&setting->files, &setting->binaries[0], 0,
+						   &rule),
+				 0);
 		assert_int_equal(rule.cfa, UNWIND_SP); /* unwound here without memory too */
 		load(setting, 1, 40);
 		tick(setting, 1);
