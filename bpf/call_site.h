@@ -5,7 +5,7 @@
  *
  * Comparisons are written as products and ORs of differences, which are 0 when they hold: BPF has
  * no instruction to keep the result of a comparison, so each `||` would be a branch, and the
- * verifier would follow each of them at each of 128 frames.
+ * verifier would follow each of them.
  */
 #ifndef EBPFPROF_BPF_CALL_SITE_H
 #define EBPFPROF_BPF_CALL_SITE_H

@@ -65,7 +65,7 @@ struct sampler_control {
 	__u32 generations[MAP_GENERATIONS]; /* mixed into ids of user stacks: mappings changed */
 };
 
-/* Two ways per slot: see seen_before() in stack.bpf.h. */
+/* Two ways per slot: see unseen_place() in stack.bpf.h. */
 struct seen_slot {
 	__u64 tags[2];
 };

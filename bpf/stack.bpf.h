@@ -109,14 +109,18 @@ static __always_inline __u32 stack_depth(const struct walk *walk)
 	return depth;
 }
 
-/* Copy the stack's top @depth bytes, page by page as far as it can be read; the number of bytes. */
+/*
+ * Copy the stack's top @depth bytes, page by page as far as it can be read; the number of bytes.  The
+ * first page may be missing: a frame that was just made has not been written to yet.
+ */
 static __always_inline __u32 stack_copy(struct raw_stack_body *raw, __u64 sp, __u32 depth)
 {
 	__u32 bytes = PAGE_BYTES - (sp & (PAGE_BYTES - 1)); /* up to the page's end */
 	int i;
 
+	raw->stack_hole = 0;
 	if (bpf_probe_read_user(raw->stack, bytes & (2 * PAGE_BYTES - 1), (void *)sp))
-		return 0;
+		raw->stack_hole = bytes;
 	for (i = 0; i < RAW_STACK_BYTES / PAGE_BYTES - 1; i++) {
 		/* VERIFIER: clang knows that the sum fits, drops the check and adds by an OR. */
 		asm volatile("" : "+r"(bytes));
@@ -125,6 +129,8 @@ static __always_inline __u32 stack_copy(struct raw_stack_body *raw, __u64 sp, __
 			break;
 		bytes += PAGE_BYTES;
 	}
+	if (bytes == raw->stack_hole)
+		return 0;
 	return bytes < depth ? bytes : depth;
 }
 
@@ -150,8 +156,9 @@ static __noinline __maybe_unused __u64 raw_stack_send(const struct moment *momen
 	raw->exec_id = facts->exec_id;
 	raw->start_stack = room->walk.start_stack;
 	raw->tls_base = room->walk.tls_base;
-	raw->missing_ip = room->missing_ip;
 	__builtin_memcpy(raw->regs, room->walk.regs, sizeof(raw->regs));
+	raw->has_code = bpf_probe_read_user(raw->code, sizeof(raw->code),
+					    (void *)(raw->regs[UNWIND_REG_IP] - 2)) == 0;
 	raw->in_syscall = room->walk.in_syscall;
 	bytes = stack_copy(raw, raw->regs[UNWIND_REG_SP], bytes);
 	raw->stack_bytes = bytes;
@@ -170,13 +177,17 @@ static __noinline __maybe_unused __u64 raw_stack_send(const struct moment *momen
 }
 
 /* A 32-bit task's stack is its instruction alone. */
-static __always_inline void compat_stack(struct walk *walk, struct stack_body *body)
+static __always_inline void compat_stack(struct stack_room *room)
 {
+	struct stack_body *body = &room->body;
+	struct walk *walk = &room->walk;
+
 	walk->cnt = 1;
 	walk->end = STACK_COMPAT;
 	walk->leaf_is_call = 0;
 	body->frames[0] = walk->regs[UNWIND_REG_IP];
 	walk->hash = hash_mix(walk->process, body->frames[0]);
+	room->mapping_cnt = 0;
 }
 
 /*
@@ -198,7 +209,7 @@ static __noinline __maybe_unused __u64 user_stack_id(const struct moment *moment
 	walk->start_stack = facts->start_stack;
 	walk->tls_base = arch_tls_base(facts->task);
 	if (room->is_compat)
-		compat_stack(walk, body);
+		compat_stack(room);
 	else
 		unwind_user_stack(room, number, facts, state);
 	if (walk->end == STACK_NOT_READY) {
@@ -217,7 +228,8 @@ static __noinline __maybe_unused __u64 user_stack_id(const struct moment *moment
 	body->end = walk->end;
 	body->leaf_is_exact = !walk->leaf_is_call;
 	body->frame_cnt = walk->cnt;
-	body->mapped_ns = room->mapping_cnt ? room->mapped_ns : ~0ull;
+	/* Frame pointers are the same whatever is mapped. */
+	body->mapped_ns = room->mapping_cnt && unwind_mode != WALK_BY_FP ? room->mapped_ns : ~0ull;
 	stack_send(moment, body);
 	return body->id;
 }

@@ -35,6 +35,7 @@ enum stack_end {
 	STACK_NOT_READY,   /* the process's mappings or a file's table were not here in time */
 	STACK_FULL,	   /* the file's table found no room (--unwind-memory) */
 	STACK_CUT,	   /* unwound from a copy of the stack's top, which ended */
+	STACK_EXEC,	   /* in execve(): what had called it was gone with its memory */
 	STACK_END_CNT,
 };
 
@@ -82,10 +83,13 @@ struct raw_stack_body {
 	__u32 tgid;
 	__u32 exec_id;
 	__u64 start_stack, tls_base; /* see struct walk */
-	__u64 missing_ip; /* the address whose mapping or table was missing */
 	__u64 regs[UNWIND_REG_CNT];
-	__u32 in_syscall;
+	__u8 code[8]; /* [ip - 2, ip + 6): of code made at run time there is no file to read */
+	__u16 in_syscall;
+	__u16 has_code; /* it could be read */
 	__u32 stack_bytes; /* of memory from regs[UNWIND_REG_SP] on */
+	__u32 stack_hole;  /* of those, at the start, that could not be read */
+	__u32 reserved;
 	__u8 stack[RAW_STACK_BYTES]; /* [stack_bytes]; only those are sent */
 };
 

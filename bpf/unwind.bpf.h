@@ -44,7 +44,6 @@ struct stack_room {
 	__u64 cache_seed, list_seed, file_seed;
 	__u32 is_compat; /* 32-bit code */
 	__u64 mapped_ns;  /* see struct unwind_process */
-	__u64 missing_ip; /* where the walk lacked something */
 	struct kernel_regs kernel_regs; /* see user_regs_of_kernel_entry() */
 	struct stack_body body;
 };
@@ -190,10 +189,7 @@ static __always_inline int find_unmapped(struct stack_room *room, __u64 ip, __u3
 	if (room->walk.mode == WALK_BY_FP && call >= 0)
 		return call ? WALK_FOLLOWS_CALL : 0;
 	/* New since, if it is where a call returns to. */
-	if (call <= 0)
-		return -STACK_BROKEN;
-	room->missing_ip = ip;
-	return -STACK_NOT_READY;
+	return call > 0 ? -STACK_NOT_READY : -STACK_BROKEN;
 }
 
 /* The rule at @pc in the file of the room's mapping, or -(enum stack_end). */
@@ -258,10 +254,8 @@ static __always_inline int search_file(struct stack_room *room, __u64 ip, __u32 
 	__u64 pc = ip - !is_exact;
 	int found = find_in_file(room, pc), call = 1;
 
-	if (found < 0) {
-		room->missing_ip = ip;
+	if (found < 0)
 		return found;
-	}
 	if (!is_exact)
 		call = follows_call(ip);
 	if (call)
@@ -295,7 +289,12 @@ __noinline int unwind_search(__u32 number, __u64 ip, __u32 is_exact)
 			found = search_file(room, ip, is_exact);
 			if (found < 0 || (found & FOUND_IS_UNSURE))
 				return found < 0 ? found : found & 0xffff;
-			remember(tag, found);
+			/*
+			 * Not that no call stands there: a program that writes over its copy of a
+			 * library would end everybody's stacks in it.
+			 */
+			if (found & WALK_FOLLOWS_CALL)
+				remember(tag, found);
 		}
 	}
 	remember(list_tag(room, ip, is_exact), found);
@@ -359,7 +358,6 @@ static __always_inline void unwind_user_stack(struct stack_room *room, __u32 num
 
 	room->number = number;
 	room->clock = state->unwind_clock;
-	room->missing_ip = 0;
 	room->walk.mode = (__u8)unwind_mode;
 	find_process(room, facts);
 	room->cache_seed = cache_seed(state);

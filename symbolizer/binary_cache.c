@@ -51,6 +51,7 @@ int binary_cache_new(const char *proc_root, size_t symbol_bytes_max, unsigned in
 	symbol_memory_init(&cache->host.memory, symbol_bytes_max);
 	cache->fd_max = MAX(fd_max, 1u);
 	hashmap_init(&cache->by_key, sizeof(struct file_key), sizeof(struct binary *));
+	hashmap_init(&cache->by_id, sizeof(uint64_t), sizeof(struct binary *));
 	TAILQ_INIT(&cache->all);
 	TAILQ_INIT(&cache->idle);
 	TAILQ_INIT(&cache->open);
@@ -214,6 +215,7 @@ void binary_destroy(struct binary *binary)
 		cache->idle_cnt--;
 	}
 	TAILQ_REMOVE(&cache->all, binary, all);
+	hashmap_del(&cache->by_id, &binary->id);
 	binary_drop_names(binary);
 	close_file(binary);
 	binary_file_close(&binary->file);
@@ -229,6 +231,7 @@ void binary_cache_free(struct binary_cache *cache)
 	while (!TAILQ_EMPTY(&cache->all))
 		binary_destroy(TAILQ_FIRST(&cache->all));
 	hashmap_free(&cache->by_key);
+	hashmap_free(&cache->by_id);
 	free(cache->proc_root);
 	free(cache);
 }
@@ -355,15 +358,20 @@ struct binary *binary_create(struct binary_cache *cache, const char *path)
 {
 	static const char deleted[] = " (deleted)";
 	size_t len = strlen(path), suffix = sizeof(deleted) - 1;
-	struct binary *binary;
+	struct binary *binary, **place;
+	uint64_t id = cache->last_id + 1;
 
 	if (len > suffix && strcmp(path + len - suffix, deleted) == 0)
 		len -= suffix;
 	binary = calloc(1, sizeof(*binary) + len + 1);
-	if (!binary)
+	place = binary ? hashmap_put(&cache->by_id, &id, NULL) : NULL;
+	if (!place) {
+		free(binary);
 		return NULL;
+	}
+	*place = binary;
 	binary->cache = cache;
-	binary->id = ++cache->last_id;
+	binary->id = cache->last_id = id;
 	binary->file.fd = -1;
 	memcpy(binary->path, path, len);
 	TAILQ_INSERT_TAIL(&cache->all, binary, all);
@@ -497,13 +505,9 @@ void binary_put(struct binary *binary)
 
 const struct binary *binary_of_id(const struct binary_cache *cache, uint64_t id)
 {
-	const struct binary *binary;
+	struct binary **found = hashmap_get(&cache->by_id, &id);
 
-	for (binary = TAILQ_FIRST(&cache->all); binary; binary = TAILQ_NEXT(binary, all)) {
-		if (binary->id == id)
-			return binary;
-	}
-	return NULL;
+	return found ? *found : NULL;
 }
 
 unsigned int binary_cache_open_files(const struct binary_cache *cache)
@@ -513,7 +517,8 @@ unsigned int binary_cache_open_files(const struct binary_cache *cache)
 
 size_t binary_cache_bytes(const struct binary_cache *cache)
 {
-	size_t bytes = sizeof(*cache) + hashmap_bytes(&cache->by_key) + cache->host.memory.bytes;
+	size_t bytes = sizeof(*cache) + hashmap_bytes(&cache->by_key) +
+		       hashmap_bytes(&cache->by_id) + cache->host.memory.bytes;
 	const struct binary *binary;
 
 	for (binary = TAILQ_FIRST(&cache->all); binary; binary = TAILQ_NEXT(binary, all))

@@ -56,6 +56,7 @@ struct binary_cache {
 	unsigned int fd_max, open_cnt, idle_cnt;
 	uint64_t last_id;
 	struct hashmap by_key;		     /* struct file_key -> struct binary * */
+	struct hashmap by_id; /* uint64_t binary_id() -> struct binary * */
 	struct binary_queue all, idle, open; /* the last two: least recently used first */
 	struct binary *vdso;
 	bool vdso_tried;

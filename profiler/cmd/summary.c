@@ -108,8 +108,10 @@ static void print_unwinding(const struct session_result *result)
 	print_loss("unwind tables found no room", stats->refused, "raise --unwind-memory");
 	print_loss("stacks could not wait for their tables", stats->raw_dropped,
 		   "they have no frames; they came too fast");
-	print_loss("processes have no place in the unwind maps", stats->processes_refused,
-		   "profile fewer by -p or --cgroup");
+	print_loss("rows of unwind tables without their rule", stats->rules_refused,
+		   "stacks end there; there are too many different ones");
+	print_loss("processes had no room in the unwind maps for a while", stats->processes_refused,
+		   "their stacks were unwound here, at a higher cost");
 	print_loss("stacks ended at their leaf: no room for their copy", result->total.totals.raw_refused,
 		   "raise --ring-size");
 }

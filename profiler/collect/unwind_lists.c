@@ -29,6 +29,8 @@ static int check_mappings(const struct unwind_maps *unwind, const struct unwind_
 	for (i = 0; i < cnt; i++) {
 		if (mappings[i].start < end || mappings[i].start >= mappings[i].end)
 			return -EINVAL;
+		if (mappings[i].end > 1ull << 63) /* the kernel's search compares by a difference */
+			return -EINVAL;
 		if (mappings[i].file != UNWIND_FILE_NONE &&
 		    !unwind_maps_has_file(unwind, mappings[i].file))
 			return -EINVAL;
@@ -141,16 +143,23 @@ int unwind_maps_publish(struct unwind_maps *unwind, pid_t tgid, uint64_t start_b
 		.start_boottime_ns = start_boottime_ns,
 		.mapped_ns = mapped_ns,
 		.exec_id = exec_id,
-		.mapping_cnt = list->cnt,
-		.first_mapping = list->first,
-		.list = list->serial,
 	};
 	uint32_t key = (uint32_t)tgid;
 	int err;
 
+	if (list) {
+		process.mapping_cnt = list->cnt;
+		process.first_mapping = list->first;
+		process.list = list->serial;
+	}
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	err = bpf_map_update_elem(unwind->processes_fd, &key, &process, BPF_ANY);
 	return err == -E2BIG ? -ENOSPC : err;
+}
+
+bool unwind_maps_has_deferred_mappings(const struct unwind_maps *unwind)
+{
+	return unwind->mapping_space.deferred_units != 0;
 }
 
 bool unwind_maps_image(const struct unwind_maps *unwind, pid_t tgid,

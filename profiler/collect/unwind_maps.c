@@ -435,6 +435,7 @@ void unwind_maps_stats(const struct unwind_maps *unwind, struct unwind_maps_stat
 		.lists = unwind->list_cnt,
 		.mappings = (uint32_t)unwind->mapping_cnt,
 		.rows = unwind->row_cnt,
+		.free_rows = unwind->blocks.rows.free_units + unwind->blocks.rows.deferred_units,
 		.rules_refused = unwind->rules_refused,
 	};
 }

@@ -86,7 +86,8 @@ struct unwind_list; /* mappings of one or more processes: parent and children */
  * unwind_maps_add_list - mappings sorted by start, not overlapping
  * References of their files are taken.  One reference of the list is the caller's.
  * @mappings: their `list` is not looked at
- * -ENOSPC: no room; -EINVAL: not sorted, or a file that is not there; -ENOMEM, -errno of the kernel.
+ * -ENOSPC: no room; -EINVAL: not sorted, beyond 2^63, or a file that is not there; -ENOMEM, -errno of
+ * the kernel.
  */
 int unwind_maps_add_list(struct unwind_maps *unwind, const struct unwind_mapping *mappings,
 			 size_t cnt, struct unwind_list **ret);
@@ -96,11 +97,15 @@ void unwind_maps_put_list(struct unwind_maps *unwind, struct unwind_list *list);
 /**
  * unwind_maps_publish - walks of @tgid use @list from now on, if it is the image that is named
  * @mapped_ns: mappings made later are not in @list
+ * @list: NULL = none: they are not known, but the image is
  * The caller keeps @list until it has published another one or forgotten the process.
  * -ENOSPC: `unwind_processes` is full.
  */
 int unwind_maps_publish(struct unwind_maps *unwind, pid_t tgid, uint64_t start_boottime_ns,
 			uint32_t exec_id, uint64_t mapped_ns, const struct unwind_list *list);
+
+/** unwind_maps_has_deferred_mappings - unwind_maps_settle() would give room for lists back */
+bool unwind_maps_has_deferred_mappings(const struct unwind_maps *unwind);
 
 /** unwind_maps_image - what the kernel's hooks know of @tgid; false: nothing */
 bool unwind_maps_image(const struct unwind_maps *unwind, pid_t tgid,
@@ -120,7 +125,7 @@ uint32_t unwind_maps_tick(struct unwind_maps *unwind);
 struct unwind_maps_stats {
 	uint64_t bytes, bytes_max; /* kernel memory, fixed maps and blocks */
 	uint32_t blocks, pages, rules, files, lists, mappings;
-	uint64_t rows;
+	uint64_t rows, free_rows; /* in tables; room in blocks that there are, or that is deferred */
 	uint64_t rules_refused; /* rows whose rule found no room */
 };
 void unwind_maps_stats(const struct unwind_maps *unwind, struct unwind_maps_stats *ret);

@@ -68,7 +68,10 @@ static void set_rule_without_call(const struct unwind_target *target, uint64_t i
 					      .cfa_offset = UNWIND_SIGCONTEXT_OFFSET };
 }
 
-/* As walk_find() in bpf/unwind.bpf.h. */
+/*
+ * As walk_find() in bpf/unwind.bpf.h, which knows nothing of mappings that are not there yet: here
+ * all are known, and what lies in none is no code.  Code that cannot be read must do.
+ */
 static int walk_find(struct walk *walk, __u64 ip, __u32 is_exact)
 {
 	struct offline *offline = (struct offline *)walk;
@@ -79,12 +82,12 @@ static int walk_find(struct walk *walk, __u64 ip, __u32 is_exact)
 
 	if (walk->mode == WALK_BY_FP && r < 0) {
 		rule = offline->none;
-		r = r == -ENOENT && follows_call(target, ip) <= 0 ? r : 0;
+		r = r == -ENOENT && !is_exact && follows_call(target, ip) <= 0 ? r : 0;
 	}
 	if (r < 0)
 		return r == -EAGAIN ? -STACK_NOT_READY : r == -ENOSPC ? -STACK_FULL : -STACK_BROKEN;
 	if (!is_exact && rule.cfa != UNWIND_JIT)
-		call = follows_call(target, ip) > 0;
+		call = follows_call(target, ip) != 0;
 	if (!call && walk->mode != WALK_BY_FP)
 		set_rule_without_call(target, ip, &rule);
 	index = offline->next++ % RULES_KEPT;

@@ -140,6 +140,8 @@ int records_apply(struct records *records)
 	/* Mappings of which records were lost are not told to the kernel before they were read. */
 	if (!err && !records->rescan_wanted)
 		err = unwinding_publish(records->unwinding, until_ns);
+	else if (!err)
+		unwinding_records_lost(records->unwinding);
 	return err;
 }
 
@@ -147,6 +149,7 @@ void records_forget_exited(struct records *records, uint64_t now_ns)
 {
 	struct hashmap still;
 	size_t cursor = 0;
+	bool kept_all = true;
 	const void *key;
 
 	hashmap_init(&still, sizeof(pid_t), 0);
@@ -157,8 +160,12 @@ void records_forget_exited(struct records *records, uint64_t now_ns)
 			symbolizer_on_exit(records->symbolizer, tgid, now_ns);
 			unwinding_forget(records->unwinding, tgid);
 		} else {
-			hashmap_put(&still, &tgid, NULL);
+			kept_all &= hashmap_put(&still, &tgid, NULL) != NULL;
 		}
+	}
+	if (!kept_all) { /* without memory all are looked at again: those that have gone too */
+		hashmap_free(&still);
+		return;
 	}
 	hashmap_free(&records->exited);
 	records->exited = still;

@@ -31,6 +31,7 @@ static const char *const end_notes[STACK_END_CNT] = {
 	[STACK_NOT_READY] = "[tables not ready]",
 	[STACK_FULL] = "[unwind memory full: %s]",
 	[STACK_CUT] = "[truncated: stack copy]",
+	[STACK_EXEC] = "[truncated: exec]",
 };
 
 /* Why a walk that ended behind @outermost did not get further; NULL: it did. */
@@ -49,6 +50,12 @@ static const char *end_note(enum stack_end end, const struct location *outermost
 	return text;
 }
 
+/* The leaf has no such bit, and may be in the legacy [vsyscall] page, at the end of all addresses. */
+static uint64_t frame_address(const struct stack_body *body, size_t index)
+{
+	return index ? body->frames[index] & ~STACK_FRAME_IS_EXACT : body->frames[0];
+}
+
 static const struct location *resolve_frame(struct symbolizer *symbolizer,
 					    struct process *process,
 					    const struct stack_body *body, size_t index)
@@ -60,20 +67,20 @@ static const struct location *resolve_frame(struct symbolizer *symbolizer,
 	if (is_kernel)
 		return symbolizer_kernel(symbolizer, body->frames[index], !is_exact);
 	return symbolizer_user(symbolizer, process, body->header.time_ns,
-			       body->frames[index] & ~STACK_FRAME_IS_EXACT, !is_exact);
+			       frame_address(body, index), !is_exact);
 }
 
 /*
  * Was the code at frame @index mapped after the kernel had been told what is there?  Then the walk
- * went on from it by the rules of something else, in the fraction of a second until it was told.
+ * went on from it, or ended there, by the rules of something else, in the fraction of a second until
+ * it was told.
  */
 static bool is_stale(const struct stack_body *body, const struct process *process, size_t index)
 {
-	uint64_t address = body->frames[index] & ~STACK_FRAME_IS_EXACT;
 	struct code_region region;
 
 	return process &&
-	       process_find_code(process, address, body->header.time_ns, &region) &&
+	       process_find_code(process, frame_address(body, index), body->header.time_ns, &region) &&
 	       region.born_ns > body->mapped_ns;
 }
 
@@ -82,7 +89,7 @@ int resolve_stack(struct symbolizer *symbolizer, struct stacks *stacks,
 {
 	const struct location *locations[STACK_FRAMES_MAX + 1];
 	struct named_stack stack = {};
-	enum stack_end end = MIN((enum stack_end)body->end, STACK_CUT);
+	enum stack_end end = MIN((enum stack_end)body->end, STACK_END_CNT - 1);
 	struct process *process = NULL;
 	const char *note = NULL;
 	char text[300];
@@ -107,7 +114,7 @@ int resolve_stack(struct symbolizer *symbolizer, struct stacks *stacks,
 		}
 		stack.frames++;
 		stack.named += locations[i]->named;
-		if (i + 1 < cnt && is_stale(body, process, i)) {
+		if (is_stale(body, process, i)) {
 			cnt = i + 1;
 			end = STACK_NOT_READY;
 		}

@@ -37,6 +37,7 @@
 #define NAMELESS_BYTES_MAX (2u << 20)
 #define AWAIT_NS (2 * NS_PER_SEC)
 #define AWAIT_STEP_NS (10 * NS_PER_MS)
+#define AWAIT_IN_VAIN 5 /* steps: more than a raw stack waits to be tried again */
 #define LATE_NS NS_PER_SEC /* how long after a flush older samples may still be named */
 
 struct session {
@@ -188,17 +189,22 @@ static int await_names(struct session *session)
 	return err ? fail(session, err, "drain the samples") : 0;
 }
 
-/* Tables that are being made come soon, or the stacks that need them end early. */
+/*
+ * Tables that are being made come soon, or the stacks that need them end early.  Those that lack a
+ * mapping, of which all records are in by now, do not wait as long.
+ */
 static int await_tables(struct session *session, uint32_t epoch)
 {
 	uint64_t until_ns = monotonic_ns() + AWAIT_NS;
 	const struct timespec pause = { .tv_nsec = AWAIT_STEP_NS };
+	unsigned int in_vain = 0;
 	bool last = false;
 	int err = 0;
 
 	while (!err && !last && unwinding_waits(session->unwinding, epoch)) {
 		nanosleep(&pause, NULL);
-		last = monotonic_ns() >= until_ns;
+		in_vain = unwinding_makes_tables(session->unwinding) ? 0 : in_vain + 1;
+		last = in_vain > AWAIT_IN_VAIN || monotonic_ns() >= until_ns;
 		err = pull(session);
 		if (!err)
 			err = unwinding_tick(session->unwinding, last, epoch, on_stack, session);
@@ -232,6 +238,7 @@ static int flush(struct session *session)
 	err = sampler_end_epoch(session->sampler, &epoch, &totals);
 	if (err)
 		return fail(session, err, "read the sampler's counters");
+	unwinding_settle(session->unwinding); /* before anything else is taken away */
 	err = drain(session);
 	if (!err)
 		err = await_tables(session, epoch);

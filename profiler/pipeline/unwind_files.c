@@ -89,17 +89,22 @@ static struct unwind_binary *get(struct unwind_files *files, struct binary *bina
 	return entry;
 }
 
-static bool has_place(struct unwind_files *files, struct unwind_binary *entry)
+static int give_place(struct unwind_files *files, struct unwind_binary *entry)
 {
-	return entry->file != UNWIND_FILE_NONE ||
-	       unwind_maps_add_file(files->maps, &entry->file) == 0;
+	if (entry->file != UNWIND_FILE_NONE)
+		return 0;
+	return unwind_maps_add_file(files->maps, &entry->file);
 }
 
-uint32_t unwind_files_index(struct unwind_files *files, struct binary *binary)
+int unwind_files_index(struct unwind_files *files, struct binary *binary, uint32_t *ret)
 {
 	struct unwind_binary *entry = get(files, binary);
+	int r = entry ? give_place(files, entry) : -ENOMEM;
 
-	return entry && has_place(files, entry) ? entry->file : UNWIND_FILE_NONE;
+	if (r < 0)
+		return r;
+	*ret = entry->file;
+	return 0;
 }
 
 int unwind_files_rule(struct unwind_files *files, struct binary *binary, uint64_t address,
@@ -109,7 +114,8 @@ int unwind_files_rule(struct unwind_files *files, struct binary *binary, uint64_
 	const struct frame_rule *rule;
 	const struct frame_table *table;
 
-	if (entry && !entry->wanted) {
+	/* What found no room is tried again after a while, not by each stack. */
+	if (entry && !entry->wanted && !entry->refused_at) {
 		entry->wanted = true;
 		entry->binary = binary_ref(binary);
 	}
@@ -131,37 +137,76 @@ int unwind_files_rule(struct unwind_files *files, struct binary *binary, uint64_
 
 /* ---- into the kernel ---- */
 
+static uint32_t age_of(const struct unwind_files *files, const struct unwind_binary *entry)
+{
+	return files->clock - unwind_maps_used(files->maps, entry->file);
+}
+
+static bool is_idle(const struct unwind_files *files, const struct unwind_binary *entry)
+{
+	return entry->loaded && age_of(files, entry) >= AGE_MIN;
+}
+
 /* The table that walks have not looked at for the longest; NULL: all are in use. */
 static struct unwind_binary *find_oldest(struct unwind_files *files)
 {
 	struct unwind_binary *oldest = NULL;
-	uint32_t oldest_age = AGE_MIN - 1;
 	size_t cursor = 0;
 	void *value;
 
 	while (hashmap_next(&files->by_binary, &cursor, NULL, &value)) {
 		struct unwind_binary *entry = value;
-		uint32_t age;
 
-		if (!entry->loaded)
-			continue;
-		age = files->clock - unwind_maps_used(files->maps, entry->file);
-		if (age > oldest_age) {
+		if (is_idle(files, entry) &&
+		    (!oldest || age_of(files, entry) > age_of(files, oldest)))
 			oldest = entry;
-			oldest_age = age;
-		}
 	}
 	return oldest;
 }
 
-static void evict(struct unwind_files *files, struct unwind_binary *entry)
+/* Bytes of tables that could make room, what is free already included. */
+static uint64_t bytes_within_reach(const struct unwind_files *files)
 {
-	unwind_maps_unload(files->maps, entry->file);
-	entry->loaded = entry->wanted = false;
-	files->loaded--;
-	files->evicted++;
-	files->quiesce(files->context);
-	unwind_maps_settle(files->maps);
+	struct unwind_maps_stats stats;
+	size_t cursor = 0;
+	uint64_t bytes;
+	void *value;
+
+	unwind_maps_stats(files->maps, &stats);
+	bytes = stats.bytes_max - MIN(stats.bytes, stats.bytes_max) +
+		stats.free_rows * sizeof(struct unwind_row);
+	while (hashmap_next(&files->by_binary, &cursor, NULL, &value)) {
+		const struct unwind_binary *entry = value;
+
+		if (is_idle(files, entry))
+			bytes += unwind_maps_file_bytes(files->maps, entry->file);
+	}
+	return bytes;
+}
+
+/*
+ * Take the oldest tables away, @bytes of them.  All at once, because what they had is free only when
+ * no walk runs that began before, and to wait for that takes 10 to 30 ms.  False: all are in use.
+ */
+static bool make_room(struct unwind_files *files, uint64_t bytes)
+{
+	struct unwind_binary *oldest;
+	uint64_t freed = 0;
+	bool made = false;
+
+	while (freed < bytes && (oldest = find_oldest(files))) {
+		freed += unwind_maps_file_bytes(files->maps, oldest->file);
+		unwind_maps_unload(files->maps, oldest->file);
+		oldest->loaded = oldest->wanted = false;
+		files->loaded--;
+		files->evicted++;
+		made = true;
+	}
+	if (made) {
+		files->quiesce(files->context);
+		unwind_maps_settle(files->maps);
+	}
+	return made;
 }
 
 static int load_table(struct unwind_files *files, struct unwind_binary *entry,
@@ -176,18 +221,15 @@ static int load_table(struct unwind_files *files, struct unwind_binary *entry,
 		.rows = (const struct unwind_row *)table->rows,
 		.rules = (const struct unwind_rule *)table->rules,
 	};
-	struct unwind_binary *oldest;
-	int r;
+	uint64_t bytes = (uint64_t)table->row_cnt * sizeof(*table->rows);
+	int r = unwind_maps_load(files->maps, entry->file, &view);
 
-	for (;;) {
+	if (r == -ENOSPC && bytes > bytes_within_reach(files))
+		return r; /* nothing is taken away in vain */
+	/* Rows of a page lie side by side: what was freed may be too scattered. */
+	for (; r == -ENOSPC && make_room(files, bytes); bytes *= 2)
 		r = unwind_maps_load(files->maps, entry->file, &view);
-		if (r != -ENOSPC)
-			return r;
-		oldest = find_oldest(files);
-		if (!oldest)
-			return r;
-		evict(files, oldest);
-	}
+	return r;
 }
 
 /* Stacks in it say so, until it is tried again. */
@@ -227,7 +269,7 @@ void unwind_files_load(struct unwind_files *files)
 	while (hashmap_next(&files->by_binary, &cursor, NULL, &value)) {
 		struct unwind_binary *entry = value;
 
-		if (!entry->binary || !has_place(files, entry))
+		if (!entry->binary || give_place(files, entry) < 0)
 			continue;
 		state = frame_tables_get(files->tables, entry->binary, &table, NULL);
 		if (state != FRAME_STATE_PENDING)

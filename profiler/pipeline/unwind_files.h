@@ -44,8 +44,8 @@ void unwind_files_init(struct unwind_files *files, struct frame_tables *tables,
 		       struct unwind_maps *maps);
 void unwind_files_free(struct unwind_files *files);
 
-/** unwind_files_index - the place of @binary in the kernel; UNWIND_FILE_NONE: there is none left */
-uint32_t unwind_files_index(struct unwind_files *files, struct binary *binary);
+/** unwind_files_index - the place of @binary in the kernel; -ENOSPC: there is none left; -ENOMEM */
+int unwind_files_index(struct unwind_files *files, struct binary *binary, uint32_t *ret);
 
 /**
  * unwind_files_rule - the rule at ELF virtual address @address of @binary, for unwinding here

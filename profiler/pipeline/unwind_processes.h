@@ -8,6 +8,8 @@
  * brought together so that mappings are never published under a later image than they are of:
  * an image is read first, then records up to now are applied, then it is published unless they
  * told of the process again.
+ *
+ * A process without room in the kernel costs more and loses nothing: its samples travel whole.
  */
 #ifndef EBPFPROF_PIPELINE_UNWIND_PROCESSES_H
 #define EBPFPROF_PIPELINE_UNWIND_PROCESSES_H
@@ -35,6 +37,9 @@ struct unwind_processes {
 	size_t scratch_capacity;
 	uint64_t applied_ns;	  /* records up to then are known */
 	bool has_hooks;		  /* a living process's image is always known */
+	bool is_behind;		  /* records were lost, and /proc was not read since */
+	bool made_room;		  /* since the last unwind_processes_publish() */
+	uint32_t round;		  /* who was refused in it is not tried again before the next */
 	uint64_t refused;	  /* processes for which there was no room */
 };
 
@@ -55,7 +60,10 @@ int unwind_processes_changed(struct unwind_processes *processes, pid_t tgid,
 /** unwind_processes_add_all - after a scan of /proc: all of them changed; -ENOMEM */
 int unwind_processes_add_all(struct unwind_processes *processes);
 
-/** unwind_processes_seen - a sample at @time_ns was of this image, and the kernel did not know it */
+/**
+ * unwind_processes_seen - a sample at @time_ns was of this image, and the kernel did not know it
+ * Cheap when it has been published since, or refused in this round.  -ENOMEM
+ */
 int unwind_processes_seen(struct unwind_processes *processes, pid_t tgid,
 			  uint64_t start_boottime_ns, uint32_t exec_id, uint64_t time_ns);
 
@@ -68,6 +76,12 @@ void unwind_processes_read_images(struct unwind_processes *processes);
  */
 int unwind_processes_publish(struct unwind_processes *processes, uint64_t applied_ns);
 
+/** unwind_processes_lost - records are missing: publish nothing until the next unwind_processes_publish() */
+void unwind_processes_lost(struct unwind_processes *processes);
+
 void unwind_processes_forget(struct unwind_processes *processes, pid_t tgid);
+
+/** unwind_processes_settled - unwind_maps_settle() was called: there may be room again */
+void unwind_processes_settled(struct unwind_processes *processes);
 
 #endif

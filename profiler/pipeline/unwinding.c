@@ -16,7 +16,7 @@
 #include "symbolizer/binary.h"
 #include "symbolizer/binary_code.h"
 #include "symbolizer/process_code.h"
-#include "symbolizer/process_memory.h"
+#include "symbolizer/process.h"
 #include "symbolizer/symbolizer.h"
 
 #define KERNEL_BYTES_MAX (64ull << 20)
@@ -124,20 +124,23 @@ static size_t raw_bytes(const struct raw_stack_body *body)
 int unwinding_add_raw(struct unwinding *unwinding, const struct raw_stack_body *body)
 {
 	static const char padding[8];
+	struct strbuf *raw = &unwinding->raw;
 	size_t bytes = raw_bytes(body);
 	size_t used = offsetof(struct raw_stack_body, stack) +
 		      MIN((size_t)body->stack_bytes, (size_t)RAW_STACK_BYTES);
 
-	if (unwinding->raw.len + bytes > RAW_BYTES_MAX) {
+	if (raw->len + bytes > RAW_BYTES_MAX) {
 		unwinding->raw_dropped++;
 		return 0;
 	}
-	strbuf_add(&unwinding->raw, body, used);
-	strbuf_add(&unwinding->raw, padding, bytes - used);
-	if (!unwinding->raw.failed)
-		return 0;
-	unwinding->raw.failed = false;
-	return -ENOMEM;
+	/* All of it or nothing: what follows is found by its size. */
+	if (!strbuf_reserve(raw, bytes)) {
+		raw->failed = false;
+		return -ENOMEM;
+	}
+	strbuf_add(raw, body, used);
+	strbuf_add(raw, padding, bytes - used);
+	return 0;
 }
 
 static const struct raw_stack_body *next_raw(const struct strbuf *raw, size_t *cursor)
@@ -160,6 +163,14 @@ size_t unwinding_waits(const struct unwinding *unwinding, uint32_t epoch)
 	return cnt;
 }
 
+bool unwinding_makes_tables(const struct unwinding *unwinding)
+{
+	struct frame_tables_stats stats;
+
+	frame_tables_stats(unwinding->tables, &stats);
+	return stats.pending != 0;
+}
+
 /* What the walk of one raw stack reads. */
 struct raw_target {
 	struct unwinding *unwinding;
@@ -168,33 +179,43 @@ struct raw_target {
 	bool cut; /* it wanted more of the stack than was copied */
 };
 
-static bool read_stack(const struct raw_target *target, uint64_t address, void *bytes, size_t size)
+/* [@address, @address + @size) of what was copied from @start. */
+static bool read_copy(const uint8_t *copy, uint64_t start, size_t copied, uint64_t address,
+		      void *bytes, size_t size)
 {
-	const struct raw_stack_body *body = target->body;
-	uint64_t offset = address - body->regs[UNWIND_REG_SP];
+	uint64_t offset = address - start;
 
-	if (offset < body->stack_bytes && size <= body->stack_bytes - offset) {
-		memcpy(bytes, body->stack + offset, size);
-		return true;
-	}
-	return false;
+	if (offset > copied || size > copied - offset)
+		return false;
+	memcpy(bytes, copy + offset, size);
+	return true;
+}
+
+static bool read_stack(const struct raw_stack_body *body, uint64_t address, void *bytes,
+		       size_t size)
+{
+	size_t copied = MIN((size_t)body->stack_bytes, (size_t)RAW_STACK_BYTES);
+	uint64_t sp = body->regs[UNWIND_REG_SP];
+
+	return address - sp >= body->stack_hole &&
+	       read_copy(body->stack, sp, copied, address, bytes, size);
 }
 
 static bool read_target(void *context, uint64_t address, void *bytes, size_t size)
 {
 	struct raw_target *target = context;
+	const struct raw_stack_body *body = target->body;
 	struct code_region region;
 
-	if (read_stack(target, address, bytes, size))
+	if (read_stack(body, address, bytes, size))
+		return true;
+	if (body->has_code && read_copy(body->code, body->regs[UNWIND_REG_IP] - 2,
+					sizeof(body->code), address, bytes, size))
 		return true;
 	if (target->process &&
-	    process_find_code(target->process, address, target->body->header.time_ns, &region)) {
-		if (address + size > region.end)
-			return false;
-		if (region.binary)
-			return binary_read_code(region.binary, address - region.bias, bytes, size);
-		return process_read_memory((pid_t)target->body->tgid, address, bytes, size);
-	}
+	    process_find_code(target->process, address, body->header.time_ns, &region))
+		return address + size <= region.end && region.binary &&
+		       binary_read_code(region.binary, address - region.bias, bytes, size);
 	/* Further up, or another stack: goroutines' and signals' are not copied. */
 	target->cut = true;
 	return false;
@@ -214,6 +235,18 @@ static int find_rule(void *context, uint64_t pc, struct unwind_rule *ret)
 		return 0;
 	}
 	return unwind_files_rule(&unwinding->files, region.binary, pc - region.bias, ret);
+}
+
+/*
+ * Was the sample taken where execve() has given up the old program's memory, and the new one has
+ * not begun?  The registers are the old one's.
+ */
+static bool is_in_exec(const struct raw_target *target)
+{
+	const struct raw_stack_body *body = target->body;
+
+	return !body->stack_bytes && !body->has_code && body->in_syscall && target->process &&
+	       process_before_exec(target->process, body->header.time_ns);
 }
 
 /* Unwind @raw into unwinding->body. */
@@ -246,35 +279,45 @@ static void unwind_raw(struct unwinding *unwinding, const struct raw_stack_body 
 	body->exec_id = raw->exec_id;
 	body->mapped_ns = UINT64_MAX; /* by the mappings of its own time */
 	unwind_offline(&callbacks, &start, unwinding->mode, body);
-	if (target.cut && (body->end == STACK_UNREADABLE || body->end == STACK_CORRUPT))
+	if (is_in_exec(&target))
+		body->end = STACK_EXEC;
+	else if (target.cut && (body->end == STACK_UNREADABLE || body->end == STACK_CORRUPT))
 		body->end = STACK_CUT;
 }
 
-/* @first: of `raw`, bytes: those before are not tried again */
+/*
+ * Unwind what can be, from @first of `raw` on, bytes: what is before is not tried again.  What waits
+ * on moves up in the same memory: none is needed, so none can be missing.
+ */
 static int unwind_all(struct unwinding *unwinding, size_t first, bool last, uint32_t epoch,
 		      int (*stack)(void *context, const struct stack_body *body), void *context)
 {
-	struct strbuf later = STRBUF_INIT;
-	const struct raw_stack_body *raw;
-	size_t cursor = first;
+	struct strbuf *raw = &unwinding->raw;
+	const struct raw_stack_body *body;
+	size_t cursor = first, kept = first;
 	int r = 0;
 
-	strbuf_add(&later, unwinding->raw.text, first);
-	while ((raw = next_raw(&unwinding->raw, &cursor))) {
-		/* After an error the rest waits: nothing is forgotten. */
-		if (r >= 0)
-			unwind_raw(unwinding, raw);
-		if (r < 0 || (unwinding->body.end == STACK_NOT_READY &&
-			      !(last && raw->header.epoch == epoch))) {
-			strbuf_add(&later, raw, raw_bytes(raw));
+	while ((body = next_raw(raw, &cursor))) {
+		size_t bytes = raw_bytes(body);
+		bool done = false;
+
+		/* After an error the rest waits, and what met it: nothing is forgotten. */
+		if (r >= 0) {
+			unwind_raw(unwinding, body);
+			done = unwinding->body.end != STACK_NOT_READY ||
+			       (last && body->header.epoch == epoch);
+			r = done ? stack(context, &unwinding->body) : 0;
+		}
+		if (done && r >= 0) {
+			unwinding->raw_cnt++;
 			continue;
 		}
-		unwinding->raw_cnt++;
-		r = stack(context, &unwinding->body);
+		memmove(raw->text + kept, body, bytes);
+		kept += bytes;
 	}
-	strbuf_free(&unwinding->raw);
-	unwinding->raw = later;
-	unwinding->raw_tried = later.len;
+	raw->len = unwinding->raw_tried = kept;
+	if (!kept)
+		strbuf_free(raw);
 	return r;
 }
 
@@ -325,6 +368,11 @@ void unwinding_forget(struct unwinding *unwinding, pid_t tgid)
 	unwind_processes_forget(&unwinding->processes, tgid);
 }
 
+void unwinding_records_lost(struct unwinding *unwinding)
+{
+	unwind_processes_lost(&unwinding->processes);
+}
+
 void unwinding_before_records(struct unwinding *unwinding)
 {
 	unwind_processes_read_images(&unwinding->processes);
@@ -340,9 +388,14 @@ static bool is_known(void *context, uint64_t binary_id)
 	return symbolizer_knows_binary(context, binary_id);
 }
 
-void unwinding_end_epoch(struct unwinding *unwinding, uint64_t before_ns)
+void unwinding_settle(struct unwinding *unwinding)
 {
 	unwind_maps_settle(unwinding->maps);
+	unwind_processes_settled(&unwinding->processes);
+}
+
+void unwinding_end_epoch(struct unwinding *unwinding, uint64_t before_ns)
+{
 	unwind_files_trim(&unwinding->files, is_known, unwinding->symbolizer);
 	frame_tables_trim(unwinding->tables,
 			  before_ns > TABLES_IDLE_NS ? before_ns - TABLES_IDLE_NS : 0);
@@ -363,6 +416,7 @@ void unwinding_stats(const struct unwinding *unwinding, struct unwinding_stats *
 		.raw_dropped = unwinding->raw_dropped,
 		.evicted = unwinding->files.evicted,
 		.refused = unwinding->files.refused,
+		.rules_refused = maps.rules_refused,
 		.processes_refused = unwinding->processes.refused,
 		.hooks_error = unwinding->images ? NULL : unwinding->hooks_error.text,
 	};

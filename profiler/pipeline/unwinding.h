@@ -3,8 +3,8 @@
  * Unwinding beside the kernel's walk: it is told of processes and given tables, and stacks that it
  * could not walk for want of them are unwound here, from registers and a copy of the stack's top.
  *
- * A raw stack waits until its process's mappings and the tables of its files are known; at the end
- * of its epoch no longer than WAIT_NS, then it ends with `[tables not ready]`.
+ * A raw stack waits until its process's mappings and the tables of its files are known; the caller
+ * says when no longer (unwinding_tick()): then it ends with `[tables not ready]`.
  */
 #ifndef EBPFPROF_PIPELINE_UNWINDING_H
 #define EBPFPROF_PIPELINE_UNWINDING_H
@@ -42,6 +42,9 @@ int unwinding_scanned(struct unwinding *unwinding);
 int unwinding_changed(struct unwinding *unwinding, pid_t tgid, enum process_change change);
 void unwinding_forget(struct unwinding *unwinding, pid_t tgid);
 
+/** unwinding_records_lost - until the next unwinding_publish() what is known may be out of date */
+void unwinding_records_lost(struct unwinding *unwinding);
+
 /** unwinding_before_records - between two drains of records, the second of which makes sure */
 void unwinding_before_records(struct unwinding *unwinding);
 
@@ -56,19 +59,26 @@ int unwinding_publish(struct unwinding *unwinding, uint64_t applied_ns);
 int unwinding_tick(struct unwinding *unwinding, bool last, uint32_t epoch,
 		   int (*stack)(void *context, const struct stack_body *body), void *context);
 
-/** unwinding_waits - how many raw stacks of @epoch wait for tables that are being made */
+/** unwinding_waits - how many raw stacks of @epoch wait for tables or mappings */
 size_t unwinding_waits(const struct unwinding *unwinding, uint32_t epoch);
 
-/** unwinding_end_epoch - no program runs that began in an earlier epoch; @before_ns as in symbolizer_trim() */
+/** unwinding_makes_tables - some are being made: what waits for them should */
+bool unwinding_makes_tables(const struct unwinding *unwinding);
+
+/** unwinding_settle - no program runs that began before the last call of any of these */
+void unwinding_settle(struct unwinding *unwinding);
+
+/** unwinding_end_epoch - time passes, and what is old goes; @before_ns as in symbolizer_trim() */
 void unwinding_end_epoch(struct unwinding *unwinding, uint64_t before_ns);
 
 struct unwinding_stats {
 	uint64_t kernel_bytes, kernel_bytes_max; /* of the maps of tables */
 	uint64_t rows;
-	uint32_t tables, processes; /* known to the kernel */
+	uint32_t tables, processes; /* that the kernel's walk knows */
 	uint64_t raw;	      /* stacks unwound here */
 	uint64_t raw_dropped; /* that found no room to wait */
-	uint64_t evicted, refused;
+	uint64_t evicted, refused; /* tables */
+	uint64_t rules_refused;	   /* rows whose rule found no room */
 	uint64_t processes_refused;
 	const char *hooks_error; /* why forks and execs are learnt late; NULL = they are not */
 };

@@ -198,6 +198,7 @@ static void test_each_end_of_a_walk_has_its_note(void **state)
 	check_note(STACK_CORRUPT, LOCATION_USER, &library, "[corrupt unwind info: libnofp.so.1]");
 	check_note(STACK_JIT, LOCATION_JIT, NULL, "[jit without frame pointer]");
 	check_note(STACK_NOT_READY, LOCATION_USER, &library, "[tables not ready]");
+	check_note(STACK_EXEC, LOCATION_USER, &library, "[truncated: exec]");
 	check_note(STACK_FULL, LOCATION_USER, &library, "[unwind memory full: libnofp.so.1]");
 	check_note(STACK_CUT, LOCATION_USER, &library, "[truncated: stack copy]");
 }
@@ -232,6 +233,26 @@ static void test_code_mapped_after_the_kernel_was_told_ends_the_stack(void **sta
 	setting.symbolizer.process.young_ns++;
 	assert_int_equal(resolve(&setting, &locations)->cnt, 3);
 	assert_string_equal(name_of(locations[2]), "[tables not ready]");
+	/* The last one too: that the stack ends there was said of something else. */
+	setting.symbolizer.process.young_ip = 0x1003;
+	assert_false(resolve(&setting, &locations)->complete);
+	assert_string_equal(name_of(locations[4]), "[tables not ready]");
+	teardown(&setting);
+}
+
+/* In a frame beyond the leaf the address's last bit says something else. */
+static void test_a_leaf_in_the_legacy_page_has_its_whole_address(void **state)
+{
+	const struct location *const *locations;
+	struct setting setting;
+
+	(void)state;
+	setup(&setting, 2, STACK_COMPLETE);
+	setting.body.frames[0] = 0xffffffffff600000;
+	setting.body.frames[1] = 0x1001 | STACK_FRAME_IS_EXACT;
+	resolve(&setting, &locations);
+	assert_int_equal(setting.symbolizer.calls[0].ip, 0xffffffffff600000);
+	assert_int_equal(setting.symbolizer.calls[1].ip, 0x1001);
 	teardown(&setting);
 }
 
@@ -384,6 +405,7 @@ int main(void)
 		cmocka_unit_test(test_each_end_of_a_walk_has_its_note),
 		cmocka_unit_test(test_what_a_signal_interrupted_is_looked_up_exactly),
 		cmocka_unit_test(test_code_mapped_after_the_kernel_was_told_ends_the_stack),
+		cmocka_unit_test(test_a_leaf_in_the_legacy_page_has_its_whole_address),
 		cmocka_unit_test(test_odd_file_names_in_a_note),
 		cmocka_unit_test(test_function_where_stacks_begin_completes_a_stack),
 		cmocka_unit_test(test_caller_outside_all_mappings_ends_the_stack),
