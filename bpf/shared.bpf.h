@@ -113,7 +113,7 @@ struct {
 	__type(value, struct unwind_mapping);
 } unwind_mappings SEC(".maps");
 
-/* [load] Full: mappings of further files have UNWIND_FILE_NONE. */
+/* [load] Full: mappings of further files are left out: samples in them travel whole. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

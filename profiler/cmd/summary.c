@@ -105,6 +105,9 @@ static void print_unwinding(const struct session_result *result)
 		(double)stats->kernel_bytes_max / (1 << 20), stats->processes, stats->raw);
 	if (stats->hooks_error)
 		fprintf(stderr, "  NOTE       new processes are learnt late: %s\n", stats->hooks_error);
+	if (stats->evicted)
+		fprintf(stderr, "  NOTE       %" PRIu64 " unwind tables made room for others\n",
+			stats->evicted);
 	print_loss("unwind tables found no room", stats->refused, "raise --unwind-memory");
 	print_loss("stacks could not wait for their tables", stats->raw_dropped,
 		   "they have no frames; they came too fast");

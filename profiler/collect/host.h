@@ -61,6 +61,9 @@ int host_try_bpf(void);
 /** host_memlock - RLIMIT_MEMLOCK in bytes, UINT64_MAX = unlimited */
 uint64_t host_memlock(void);
 
+/** host_raise_files - as far as we may: two a CPU, one for 256 KiB of unwind tables, some hundred more */
+void host_raise_files(void);
+
 /** host_raise_memlock - as far as we may; kernels before 5.11 account BPF maps to it */
 void host_raise_memlock(void);
 

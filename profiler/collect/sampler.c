@@ -197,7 +197,8 @@ static int sampler_init(struct sampler *sampler, const struct targets *targets, 
 	sampler->period = (sampler->config.event == SAMPLER_CYCLES ? cycles_per_sec() :
 								     NS_PER_SEC) /
 			  sampler->config.freq_hz;
-	host_raise_memlock(); /* only now: a command that was forked before keeps its own limit */
+	host_raise_files(); /* only now: a command that was forked before keeps its own limits */
+	host_raise_memlock();
 	code = shared_maps_new(&shared, targets, &sampler->maps, err);
 	if (!code)
 		code = load_follow(sampler, targets, err);

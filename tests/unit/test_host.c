@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 
 #include "profiler/base/cleanup.h"
@@ -168,6 +169,22 @@ static void test_own_capabilities_are_read(void **state)
 	assert_true(*(unsigned char *)&capabilities.bpf <= 1);
 }
 
+static void test_files_may_be_as_many_as_the_hard_limit_says(void **state)
+{
+	struct rlimit limit, low;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	low = limit;
+	low.rlim_cur = 64;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	host_raise_files();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &low), 0);
+	assert_int_equal(low.rlim_cur, limit.rlim_max);
+	assert_int_equal(low.rlim_max, limit.rlim_max);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +198,7 @@ int main(void)
 		cmocka_unit_test(test_running_kernel_has_a_version),
 		cmocka_unit_test(test_profiling_needs_admin_or_both_capabilities),
 		cmocka_unit_test(test_own_capabilities_are_read),
+		cmocka_unit_test(test_files_may_be_as_many_as_the_hard_limit_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
