@@ -108,6 +108,13 @@ static void print_unwinding(const struct session_result *result)
 	if (stats->evicted)
 		fprintf(stderr, "  NOTE       %" PRIu64 " unwind tables made room for others\n",
 			stats->evicted);
+	if (stats->expression_cfa + stats->expression_return_address +
+	    stats->expression_register + stats->corrupt)
+		fprintf(stderr,
+			"  NOTE       of %" PRIu64 " rows of new tables not followed: CFA %u, return "
+			"address %u,\n             a register's place %u; contradicting functions %u\n",
+			stats->made_rows, stats->expression_cfa, stats->expression_return_address,
+			stats->expression_register, stats->corrupt);
 	print_loss("unwind tables found no room", stats->refused, "raise --unwind-memory");
 	print_loss("stacks could not wait for their tables", stats->raw_dropped,
 		   "they have no frames; they came too fast");

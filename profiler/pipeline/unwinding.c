@@ -402,9 +402,11 @@ void unwinding_end_epoch(struct unwinding *unwinding, uint64_t before_ns)
 
 void unwinding_stats(const struct unwinding *unwinding, struct unwinding_stats *ret)
 {
+	struct frame_tables_stats tables;
 	struct unwind_maps_stats maps;
 
 	unwind_maps_stats(unwinding->maps, &maps);
+	frame_tables_stats(unwinding->tables, &tables);
 	*ret = (struct unwinding_stats){
 		.kernel_bytes = maps.bytes,
 		.kernel_bytes_max = maps.bytes_max,
@@ -417,6 +419,11 @@ void unwinding_stats(const struct unwinding *unwinding, struct unwinding_stats *
 		.refused = unwinding->files.refused,
 		.rules_refused = maps.rules_refused,
 		.processes_refused = unwinding->processes.refused,
+		.made_rows = tables.census.rows_met,
+		.expression_cfa = tables.census.expression_cfa,
+		.expression_return_address = tables.census.expression_return_address,
+		.expression_register = tables.census.expression_register,
+		.corrupt = tables.census.corrupt,
 		.hooks_error = unwinding->images ? NULL : unwinding->hooks_error.text,
 	};
 }

@@ -80,6 +80,9 @@ struct unwinding_stats {
 	uint64_t evicted, refused; /* tables */
 	uint64_t rules_refused;	   /* rows whose rule found no room */
 	uint64_t processes_refused;
+	/* Of the tables made in this session, not of those that came from disk: */
+	uint64_t made_rows;
+	uint32_t expression_cfa, expression_return_address, expression_register, corrupt;
 	const char *hooks_error; /* why forks and execs are learnt late; NULL = they are not */
 };
 void unwinding_stats(const struct unwinding *unwinding, struct unwinding_stats *ret);
