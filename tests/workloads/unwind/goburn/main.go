@@ -109,7 +109,10 @@ func main() {
 	if len(os.Args) > 1 {
 		seconds, _ = strconv.ParseFloat(os.Args[1], 64)
 	}
-	end := time.Now().Add(time.Duration(min(max(seconds, 0), 60) * float64(time.Second)))
+	if !(seconds >= 0 && seconds <= 60) {
+		seconds = 5
+	}
+	end := time.Now().Add(time.Duration(seconds * float64(time.Second)))
 	results := make(chan int)
 	for i := 0; i < 3; i++ {
 		go work(end, results)
