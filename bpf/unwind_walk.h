@@ -31,6 +31,7 @@
 
 #define WALK_FOLLOWS_CALL 0x8000
 #define WALK_RULE_MASK 0x7fff
+#define WALK_SLOTS 8 /* power of two: a return address and all registers that a callee saves */
 #define WALK_SWITCHES_MAX 8	   /* steps to a lower stack pointer: switched stacks */
 #define WALK_STEP_MAX (1ull << 20) /* memory this near above the stack pointer is the stack's */
 
@@ -59,6 +60,7 @@ struct walk {
 	__u64 last_fp;	      /* address of the outermost frame record used, 0 = none */
 	__u64 regs_at;	      /* the struct sigcontext with its registers; 0 = `regs` */
 	__u64 regs[UNWIND_REG_CNT]; /* of the leaf, by DWARF number */
+	__u64 slots[WALK_SLOTS];    /* the words below a frame's CFA, see walk_fast() */
 	__u32 cnt;		    /* frames */
 	__u16 end;		    /* enum stack_end, once the walk has ended */
 	__u8 mode;		    /* enum walk_mode */
@@ -326,8 +328,8 @@ walk_inline bool walk_by_rule(struct walk *walk, const struct unwind_rule *rule)
 #define WALK_SHAPE(cfa, fp) ((__u32)(cfa) | (__u32)(fp) << 16 | (__u32)UNWIND_LOST << 24)
 
 /*
- * Two shapes are nine tenths of what is met: a frame by the stack pointer that leaves the frame pointer
- * alone, and a frame by the frame pointer.  False: it is another one, or to be looked at closely.
+ * Three shapes are nearly all that is met: frames by the stack pointer that leave the frame pointer
+ * alone or save it, and frames by the frame pointer.  False: it is another one, or to be looked at closely.
  */
 walk_inline bool walk_fast(struct walk *walk, const struct unwind_rule *rule)
 {
@@ -339,6 +341,17 @@ walk_inline bool walk_fast(struct walk *walk, const struct unwind_rule *rule)
 		cfa = walk->sp + offset;
 		if (!walk_read(walk, cfa - 8, &record[1], sizeof(record[1])))
 			return false;
+	} else if (shape == WALK_SHAPE(UNWIND_SP, UNWIND_AT_CFA)) {
+		/* Both lie within some words: one read of them all is cheaper than two. */
+		__u32 bytes = (__u32)-rule->fp_offset;
+
+		cfa = walk->sp + offset;
+		if (bytes < 16 || bytes > sizeof(walk->slots) || (bytes & 7) ||
+		    !walk_read(walk, cfa - bytes, walk->slots, bytes))
+			return false;
+		walk->fp = walk->slots[0];
+		walk->fp_is_lost = 0;
+		record[1] = walk->slots[((bytes >> 3) - 1) & (WALK_SLOTS - 1)];
 	} else if (shape == WALK_SHAPE(UNWIND_FP, UNWIND_AT_CFA) && rule->fp_offset == -16 &&
 		   !walk->fp_is_lost) {
 		cfa = walk->fp + offset;
