@@ -342,16 +342,20 @@ walk_inline bool walk_fast(struct walk *walk, const struct unwind_rule *rule)
 		if (!walk_read(walk, cfa - 8, &record[1], sizeof(record[1])))
 			return false;
 	} else if (shape == WALK_SHAPE(UNWIND_SP, UNWIND_AT_CFA)) {
-		/* Both lie within some words: one read of them all is cheaper than two. */
+		/*
+		 * Both lie within some words: one read of them all is cheaper than two.  It begins
+		 * below the stack pointer where the frame is smaller.  VERIFIER: "unbounded memory
+		 * access" (5.10, 6.1) where its size is that of the frame.
+		 */
 		__u32 bytes = (__u32)-rule->fp_offset;
 
 		cfa = walk->sp + offset;
 		if (bytes < 16 || bytes > sizeof(walk->slots) || (bytes & 7) ||
-		    !walk_read(walk, cfa - bytes, walk->slots, bytes))
+		    !walk_read(walk, cfa - sizeof(walk->slots), walk->slots, sizeof(walk->slots)))
 			return false;
-		walk->fp = walk->slots[0];
+		walk->fp = walk->slots[(WALK_SLOTS - (bytes >> 3)) & (WALK_SLOTS - 1)];
 		walk->fp_is_lost = 0;
-		record[1] = walk->slots[((bytes >> 3) - 1) & (WALK_SLOTS - 1)];
+		record[1] = walk->slots[WALK_SLOTS - 1];
 	} else if (shape == WALK_SHAPE(UNWIND_FP, UNWIND_AT_CFA) && rule->fp_offset == -16 &&
 		   !walk->fp_is_lost) {
 		cfa = walk->fp + offset;
