@@ -26,12 +26,12 @@
 #include "profiler/base/fileio.h"
 #include "profiler/base/strbuf.h"
 #include "profiler/collect/cpus.h"
+#include "profiler/collect/follow.h"
 #include "profiler/collect/host.h"
 #include "profiler/collect/perf_event.h"
 #include "profiler/collect/shared.h"
 #include "profiler/collect/targets.h"
 
-#include "follow.skel.h"
 #include "sampler.skel.h"
 
 #define DRAIN_BATCH 512u
@@ -46,7 +46,7 @@ struct sampler {
 	struct sampler_config config;
 	struct shared_maps *maps;
 	struct sampler_bpf *skel;
-	struct follow_bpf *follow;
+	struct follow *follow; /* NULL: no process is followed */
 	struct ring_buffer *ring;
 	struct body_handler handler; /* of the drain that is under way */
 	int stats_fd;		     /* BPF_ENABLE_STATS as long as it is open */
@@ -118,28 +118,6 @@ static int load_sampler(struct sampler *sampler, const struct targets *targets, 
 	return code ? bpf_load_failed(code, "the sampler", err) : 0;
 }
 
-static int load_follow(struct sampler *sampler, const struct targets *targets, struct errmsg *err)
-{
-	struct follow_bpf *skel;
-	int code;
-
-	if (!targets->pid_cnt && !targets->by_command)
-		return 0;
-	skel = sampler->follow = follow_bpf__open();
-	if (!skel)
-		return bpf_load_failed(-errno, "the fork tracer", err);
-	code = shared_maps_lend(sampler->maps, skel->obj, err);
-	if (code)
-		return code;
-	/* Without it too a target that has ended is forgotten: its number may be another's soon. */
-	if (!targets->follow)
-		bpf_program__set_autoload(skel->progs.follow_fork, false);
-	code = follow_bpf__load(skel);
-	if (!code)
-		code = follow_bpf__attach(skel);
-	return code ? bpf_load_failed(code, "the fork tracer", err) : 0;
-}
-
 /* Cycles per second of a CPU at its fastest, for a fixed period; 2 GHz where nobody says. */
 static uint64_t cycles_per_sec(void)
 {
@@ -200,8 +178,8 @@ static int sampler_init(struct sampler *sampler, const struct targets *targets, 
 	host_raise_files(); /* only now: a command that was forked before keeps its own limits */
 	host_raise_memlock();
 	code = shared_maps_new(&shared, targets, &sampler->maps, err);
-	if (!code)
-		code = load_follow(sampler, targets, err);
+	if (!code && (targets->pid_cnt || targets->by_command))
+		code = follow_new(sampler->maps, targets, &sampler->follow, err);
 	if (!code)
 		code = load_sampler(sampler, targets, shared.seen_slots, err);
 	if (code)
@@ -241,7 +219,7 @@ void sampler_free(struct sampler *sampler)
 	free(sampler->event_fds);
 	fd_closep(&sampler->stats_fd);
 	ring_buffer__free(sampler->ring);
-	follow_bpf__destroy(sampler->follow);
+	follow_free(sampler->follow);
 	sampler_bpf__destroy(sampler->skel);
 	shared_maps_free(sampler->maps);
 	free(sampler);
