@@ -43,6 +43,8 @@ static void read_table(struct kernel_names *names, uint64_t now_ns)
 
 	names->tried = true;
 	names->read_ns = now_ns;
+	if (names->fd < 0)
+		names->fd = open(names->path, O_RDONLY | O_CLOEXEC);
 	if (names->fd < 0 || kallsyms_load_fd(names->fd, names->path, &table, NULL) < 0)
 		return;
 	if (names->table && kallsyms_cnt(names->table) == kallsyms_cnt(table) &&

@@ -12,7 +12,7 @@ struct kernel_symbol;
 
 struct kernel_names {
 	char *path;		/* heap */
-	int fd;			/* of it; -1: it cannot be opened */
+	int fd;			/* of it; -1: it could not be opened so far */
 	struct kallsyms *table; /* NULL: not read yet, or unreadable */
 	bool tried;
 	uint64_t read_ns; /* CLOCK_MONOTONIC, when it was tried last */

@@ -198,6 +198,16 @@ static int make_filter(uint32_t otherwise, bool is_logged, scmp_filter_ctx *ret)
 	return r;
 }
 
+/* libseccomp 2.5 makes EFAULT of what it did not expect, of EPERM too; errno says what it was. */
+static int load(scmp_filter_ctx filter)
+{
+	int r;
+
+	errno = 0;
+	r = seccomp_load(filter);
+	return r == -EFAULT && errno ? -errno : r;
+}
+
 /* What glibc shall believe that the kernel does not have. */
 static int load_missing(void)
 {
@@ -207,7 +217,7 @@ static int load_missing(void)
 
 	if (r == 0)
 		r = add_rule(filter, SCMP_ACT_ERRNO(ENOSYS), &missing);
-	return r == 0 ? seccomp_load(filter) : r;
+	return r == 0 ? load(filter) : r;
 }
 
 static int load_allowed(const struct sandbox_call *const *tables)
@@ -219,7 +229,7 @@ static int load_allowed(const struct sandbox_call *const *tables)
 		r = add_common(filter);
 	for (; r == 0 && *tables; tables++)
 		r = add_table(filter, *tables);
-	return r == 0 ? seccomp_load(filter) : r;
+	return r == 0 ? load(filter) : r;
 }
 
 int sandbox_no_new_privs(struct errmsg *err)
