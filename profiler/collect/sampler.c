@@ -53,7 +53,7 @@ struct sampler {
 	struct body_handler handler; /* of the drain that is under way */
 	int stats_fd;		     /* BPF_ENABLE_STATS as long as it is open */
 	uint64_t period;
-	bool started;
+	bool started, follows_by_sideband;
 	int *event_fds; /* [CPUS_MAX] -1 = none */
 	unsigned int cpu_cnt;
 	uint64_t retired_count; /* counts of events whose CPU has gone */
@@ -186,7 +186,9 @@ static int sampler_init(struct sampler *sampler, const struct targets *targets, 
 	code = shared_maps_new(&shared, targets, &sampler->maps, err);
 	/* Refused, it costs its own part: the outcome is noted, the side-band follows. */
 	if (!code && (targets->pid_cnt || targets->by_command))
-		follow_new(sampler->maps, targets, &sampler->follow, NULL);
+		sampler->follows_by_sideband =
+			follow_new(sampler->maps, targets, &sampler->follow, NULL) != 0 &&
+			targets->follow;
 	if (!code)
 		code = load_sampler(sampler, targets, shared.seen_slots, err);
 	if (code)
@@ -235,6 +237,20 @@ void sampler_free(struct sampler *sampler)
 int sampler_follow_command(struct sampler *sampler, pid_t tgid)
 {
 	return shared_maps_follow(sampler->maps, tgid, TARGET_BY_COMMAND);
+}
+
+int sampler_forked(struct sampler *sampler, pid_t parent, pid_t tgid)
+{
+	if (!sampler->follows_by_sideband)
+		return 0;
+	return shared_maps_follow_child(sampler->maps, parent, tgid);
+}
+
+/* In a pid namespace the tracer cannot know the numbers of what has ended. */
+void sampler_ended(struct sampler *sampler, pid_t tgid)
+{
+	if (sampler->follows_by_sideband || host_pid_namespace())
+		shared_maps_unfollow(sampler->maps, tgid);
 }
 
 uint64_t sampler_period(const struct sampler *sampler)

@@ -64,6 +64,15 @@ void sampler_free(struct sampler *sampler);
 /** sampler_follow_command - profile @tgid (and its children) as the command of the target set */
 int sampler_follow_command(struct sampler *sampler, pid_t tgid);
 
+/**
+ * sampler_forked, sampler_ended - the side-band says that @tgid was forked by @parent, has ended
+ *
+ * Where the fork tracer runs it has seen to both already, in the fork and in the end themselves.  0,
+ * or -E2BIG: too many processes are followed.
+ */
+int sampler_forked(struct sampler *sampler, pid_t parent, pid_t tgid);
+void sampler_ended(struct sampler *sampler, pid_t tgid);
+
 /** sampler_period - what one sample stands for, in ns or cycles */
 uint64_t sampler_period(const struct sampler *sampler);
 

@@ -217,6 +217,23 @@ int shared_maps_follow(const struct shared_maps *maps, pid_t tgid, uint32_t bits
 	return bpf_map_update_elem(fd, &key, &followed, BPF_ANY);
 }
 
+int shared_maps_follow_child(const struct shared_maps *maps, pid_t parent, pid_t tgid)
+{
+	struct target_followed known = {};
+	uint32_t key = (uint32_t)parent;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(maps->skel->maps.followed), &key, &known) != 0)
+		return 0;
+	return shared_maps_follow(maps, tgid, known.bits);
+}
+
+void shared_maps_unfollow(const struct shared_maps *maps, pid_t tgid)
+{
+	uint32_t key = (uint32_t)tgid;
+
+	bpf_map_delete_elem(bpf_map__fd(maps->skel->maps.followed), &key);
+}
+
 pid_t shared_maps_next_followed(const struct shared_maps *maps, pid_t tgid)
 {
 	uint32_t key = (uint32_t)tgid, next;
