@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "bpf/sample.h"
+#include "profiler/collect/tracer.h"
 
 struct errmsg;
 struct sampler;
@@ -36,6 +37,7 @@ enum sampler_unwind {
 struct sampler_config {
 	enum sampler_event event;
 	enum sampler_unwind unwind;
+	enum tier tier; /* of every tracer; TIER_NONE = the best that is possible */
 	unsigned int freq_hz; /* per CPU */
 	uint64_t flush_ns;    /* how often the counts will be drained: sizes the maps */
 	bool with_user, with_kernel, with_idle;
@@ -52,6 +54,7 @@ struct sampler_totals {
 	uint64_t lost_full, lost_busy;
 	/* not in the sum: */
 	uint64_t counts_full, body_ring_full, raw_refused, follow_full;
+	uint64_t outside; /* of filtered: they ran outside of our pid namespace */
 };
 
 int sampler_new(const struct sampler_config *config, const struct targets *targets,
@@ -60,6 +63,15 @@ void sampler_free(struct sampler *sampler);
 
 /** sampler_follow_command - profile @tgid (and its children) as the command of the target set */
 int sampler_follow_command(struct sampler *sampler, pid_t tgid);
+
+/**
+ * sampler_forked, sampler_ended - the side-band says that @tgid was forked by @parent, has ended
+ *
+ * Where the fork tracer runs it has seen to both already, in the fork and in the end themselves.  0,
+ * or -E2BIG: too many processes are followed.
+ */
+int sampler_forked(struct sampler *sampler, pid_t parent, pid_t tgid);
+void sampler_ended(struct sampler *sampler, pid_t tgid);
 
 /** sampler_period - what one sample stands for, in ns or cycles */
 uint64_t sampler_period(const struct sampler *sampler);
@@ -122,6 +134,9 @@ struct shared_maps *sampler_shared_maps(struct sampler *sampler);
 
 /** sampler_next_followed - walk the followed processes: 0 first; returns 0 at the end */
 pid_t sampler_next_followed(const struct sampler *sampler, pid_t tgid);
+
+/** sampler_tracers - what became of the tracers beside it: copied to @ret [TRACERS_MAX], their number */
+size_t sampler_tracers(const struct sampler *sampler, struct tracer_outcome *ret);
 
 struct sampler_cost {
 	uint64_t map_bytes;
