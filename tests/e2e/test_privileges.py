@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import EBPFPROF, ROOT, Stacks, Tool, need, wait_until, workload
+from conftest import EBPFPROF, ROOT, Stacks, Tool, need, unshare, wait_until, workload
 from test_names_debuginfod import serve  # noqa: F401 (a fixture)
 
 CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "DAC_READ_SEARCH": 2, "FOWNER": 3, "KILL": 5,
@@ -49,16 +49,14 @@ OWN = held(read_status("/proc/self/status"))
 
 def wait_for_sandbox(pid):
     """Threads of a profiler that samples already."""
-    wait_until(lambda: read_status(f"/proc/{pid}/status")["Seccomp"] == "2")
-    time.sleep(0.3)
+    wait_until(lambda: read_status(f"/proc/{pid}/status")["Seccomp"] == "2", 30)
+    wait_until(lambda: len(os.listdir(f"/proc/{pid}/task")) > 1, 30)  # one makes tables
     return threads(pid)
 
 
 def assert_restricted(pid, *more):
     expected = mask(*FOR_LIFE, *more) & OWN["CapEff"]
-    found = wait_for_sandbox(pid)
-    assert len(found) > 1  # the one that makes tables
-    for status in found:
+    for status in wait_for_sandbox(pid):
         assert held(status) == {"CapPrm": expected, "CapEff": expected, "CapBnd": expected,
                                 "CapInh": 0, "CapAmb": 0}
         assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
@@ -125,7 +123,7 @@ def test_a_command_that_became_another_user_is_ended(tool, recorder):
     assert_restricted(process.pid, "KILL")
     child, = wait_until(lambda: [int(pid) for pid in open(
         f"/proc/{process.pid}/task/{process.pid}/children").read().split()
-        if read_status(f"/proc/{pid}/status")["Name"] == "sleep"])
+        if read_status(f"/proc/{pid}/status")["Name"] == "sleep"], 30)
     assert read_status(f"/proc/{child}/status")["Uid"].split()[0] == str(NOBODY)
     process.terminate()
     assert process.wait(timeout=60) in (0, 143)
@@ -354,6 +352,19 @@ def test_nothing_is_refused_with_all_options(strict, start):
     strict.run("folded", "-d", "1", "-p", program.pid, "--no-cache", "--lines", "--annotate",
                "--unwind", "table")
     strict.run("record", "-d", "1", "-p", program.pid, "-o", "-", "--no-debug-info")
+
+
+def test_nothing_is_missing_where_proc_hides_pids(strict, start, theirs):
+    """hidepid: others' processes are there for whoever might trace them."""
+    namespaces = unshare("--mount")
+    start(shutil.copy(workload("recurse"), theirs), "20", user=NOBODY)
+    done = subprocess.run([*namespaces, "sh", "-c", 'mount -t proc -o hidepid=2 proc /proc && '
+                           'exec "$@"', "sh", STRICT, "record", "-a", "-d", "1.5", "-o",
+                           "x.folded"], cwd=strict.folder, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stderr
+    with open(os.path.join(strict.folder, "x.folded")) as text:
+        stacks = Stacks(text.read())
+    assert stacks.share("main", "recurse") > 0.9, stacks
 
 
 def test_the_kernel_is_named_without_cap_syslog(strict):
