@@ -25,7 +25,7 @@ const struct sandbox_call debuginfod_calls[] = {
 	SANDBOX_INT("socketpair", 0, AF_UNIX), /* libcurl wakes itself up by one */
 	SANDBOX_INT("ioctl", 1, FIONBIO),
 	SANDBOX_INT("ioctl", 1, FIONREAD), /* the resolver */
-	{ .name = "bind" }, /* netlink's */
+	{ .name = "bind" },		   /* netlink's */
 	{ .name = "connect" },
 	{ .name = "getpeername" },
 	{ .name = "getsockname" },

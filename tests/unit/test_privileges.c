@@ -75,9 +75,9 @@ static void test_options_keep_what_they_need(void **state)
 
 	(void)state;
 	assert_int_equal(privileges_needed(&command, ALL), FOR_LIFE | CAPABILITY(CAP_KILL));
-	assert_int_equal(privileges_needed(&jvm, ALL),
-			 FOR_LIFE | CAPABILITY(CAP_KILL) | OVERRIDE | CAPABILITY(CAP_CHOWN) |
-				 CAPABILITY(CAP_FOWNER));
+	assert_int_equal(privileges_needed(&jvm, ALL), FOR_LIFE | CAPABILITY(CAP_KILL) | OVERRIDE |
+							       CAPABILITY(CAP_CHOWN) |
+							       CAPABILITY(CAP_FOWNER));
 }
 
 /* ---- files, which take a root that has it all ---- */
@@ -85,7 +85,8 @@ static void test_options_keep_what_they_need(void **state)
 /* The capabilities in effect; skips the test where they are not root's. */
 static uint64_t as_root(void)
 {
-	const uint64_t wanted = FOR_LIFE | OVERRIDE | CAPABILITY(CAP_CHOWN) | CAPABILITY(CAP_FOWNER);
+	const uint64_t wanted = FOR_LIFE | OVERRIDE | CAPABILITY(CAP_CHOWN) |
+				CAPABILITY(CAP_FOWNER);
 	uint64_t held = 0;
 
 	capabilities_effective(&held);
