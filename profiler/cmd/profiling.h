@@ -24,6 +24,7 @@ struct profiling {
 	bool no_sandbox;
 	struct naming_opts naming;
 	unsigned int freq_hz;
+	double max_overhead; /* percent; 0 = any */
 	uint64_t duration_ns, flush_ns;
 	const char *event, *unwind, *tier;
 	unsigned int map_entries;
