@@ -349,6 +349,10 @@ def test_debuginfods_cache_of_another_user_is_filled(strict, recorder, serve, th
 def test_nothing_is_refused_with_all_options(strict, start):
     program = start(workload("split"), "20")
     strict.run("record", "--stats", "-a", "--flush", "1", "-d", "2.5", "-F", "999", "-o", "x.pb.gz")
+    # The governor sets another rate.
+    done = strict.run("record", "-F", "4999", "--flush", "1", "-d", "3.5", "--max-overhead", "0.3",
+                      "-p", program.pid, "-o", "x.pb.gz")
+    assert "rate lowered" in done.stderr, done.stderr
     strict.run("folded", "-d", "1", "-p", program.pid, "--no-cache", "--lines", "--annotate",
                "--unwind", "table")
     strict.run("record", "-d", "1", "-p", program.pid, "-o", "-", "--no-debug-info")
