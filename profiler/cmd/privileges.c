@@ -28,6 +28,7 @@
 #include "profiler/base/sandbox.h"
 #include "profiler/base/strbuf.h"
 #include "profiler/collect/calls.h"
+#include "profiler/collect/perf_event.h"
 #include "profiler/pipeline/command.h"
 #include "symbolizer/symbolizer_sandbox.h"
 
@@ -103,9 +104,21 @@ static bool needs_override(const struct privileges *privileges, uint64_t held, u
 	return needs;
 }
 
+/* Debian's 5.10 asks for CAP_SYS_ADMIN where perf_event_paranoid is 3, its default. */
+static bool needs_admin(uint64_t held, uint64_t without)
+{
+	int narrow;
+
+	if (capabilities_set_effective(without) < 0)
+		return true;
+	narrow = perf_event_try();
+	capabilities_set_effective(held);
+	return narrow < 0 && perf_event_try() == 0;
+}
+
 uint64_t privileges_needed(const struct privileges *privileges, uint64_t held)
 {
-	const uint64_t override = CAPABILITY(CAP_DAC_OVERRIDE);
+	const uint64_t override = CAPABILITY(CAP_DAC_OVERRIDE), admin = CAPABILITY(CAP_SYS_ADMIN);
 	uint64_t needed = 0;
 	size_t i;
 
@@ -122,6 +135,8 @@ uint64_t privileges_needed(const struct privileges *privileges, uint64_t held)
 	if (is_file(privileges->output))
 		needed |= file_output_needs(privileges->output);
 	needed &= held;
+	if (held & admin && !(needed & admin) && needs_admin(held, needed))
+		needed |= admin;
 	if (held & override && !(needed & override) && needs_override(privileges, held, needed))
 		needed |= override;
 	return needed;
