@@ -309,6 +309,49 @@ static __always_inline int walk_find(struct walk *walk, __u64 ip, __u32 is_exact
 	return found >= 0 ? found : unwind_search(room->number, ip, is_exact);
 }
 
+#if defined(__TARGET_ARCH_arm64)
+
+__noinline int unwind_link_window(__u32 number)
+{
+	struct stack_room *room = stack_room(number);
+
+	return room && link_window(&room->walk);
+}
+
+/* What the cache knows the code at @ip by, apart from its rule. */
+static __always_inline __u64 link_tag(const struct stack_room *room, __u64 ip, __u32 is_caller)
+{
+	return hash_mix(list_tag(room, ip, is_caller), 4);
+}
+
+/* As walk_link(), of an address that the cache does not know. */
+__noinline int unwind_link(__u32 number, __u64 ip, __u32 is_caller)
+{
+	struct stack_room *room = stack_room(number);
+	int i;
+
+	if (!room)
+		return LINK_UNKNOWN;
+	link_begin(&room->walk.link, ip, is_caller);
+	for (i = 0; i < LINK_WINDOWS_MAX; i++) {
+		if (!unwind_link_window(number))
+			break;
+	}
+	if (room->mapping_cnt)
+		remember(link_tag(room, ip, is_caller), room->walk.link.place);
+	return room->walk.link.place;
+}
+
+static __always_inline int walk_link(struct walk *walk, __u64 ip, __u32 is_caller)
+{
+	struct stack_room *room = (void *)walk; /* its first member */
+	int place = room->mapping_cnt ? cached(link_tag(room, ip, is_caller)) : -1;
+
+	return place >= 0 ? place : unwind_link(room->number, ip, is_caller);
+}
+
+#endif
+
 /* One frame of the walk in room @number; 0: it has ended. */
 __noinline int unwind_frame(__u32 number)
 {

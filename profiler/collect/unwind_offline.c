@@ -95,6 +95,18 @@ static int walk_find(struct walk *walk, __u64 ip, __u32 is_exact)
 	return (int)(index + 1) | (call ? WALK_FOLLOWS_CALL : 0);
 }
 
+#if defined(__TARGET_ARCH_arm64)
+static int walk_link(struct walk *walk, __u64 ip, __u32 is_caller)
+{
+	int i;
+
+	link_begin(&walk->link, ip, is_caller);
+	for (i = 0; i < LINK_WINDOWS_MAX && link_window(walk); i++)
+		;
+	return walk->link.place;
+}
+#endif
+
 void unwind_offline(const struct unwind_target *target, const struct unwind_start *start,
 		    enum unwind_mode mode, struct stack_body *ret)
 {
