@@ -115,7 +115,8 @@ test-e2e: build/ebpfprof workloads
 	@./tests/e2e/run $(PYTEST)
 
 VM_UNIT_TESTS := test_images test_unwind_maps
-vm-programs: build/ebpfprof $(BPF_OBJECTS) build/obj/tests/bpf/load_objects \
+vm-programs: build/ebpfprof $(BPF_OBJECTS) build/values/bpf-objects \
+		build/obj/tests/bpf/load_objects \
 		$(VM_UNIT_TESTS:%=build/obj/tests/unit/%) vm-workloads
 
 test-vm: vm-programs

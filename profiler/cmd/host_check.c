@@ -47,6 +47,10 @@ int host_check_before_profiling(bool force, struct errmsg *err)
 
 	if (code)
 		return code;
+	if (!host_proc_is_ours())
+		return err_say(err, -EXDEV,
+			       "/proc is of another pid namespace than this program: names would be "
+			       "of other processes; mount it anew here: mount -t proc proc /proc");
 	if (!host_has_btf())
 		return err_say(err, -ENOENT,
 			       "this kernel has no BTF: /sys/kernel/btf/vmlinux is missing; use a "

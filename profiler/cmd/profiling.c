@@ -60,6 +60,9 @@ const struct opt profiling_opts[] = {
 	{ OPT_TEXT, 0, "unwind", "HOW",
 	  "auto (the default): by unwind tables, by frame\npointer where there are none; fp or table: by\none of them alone",
 	  FIELD(unwind) },
+	{ OPT_TEXT, 0, "tier", "TIER",
+	  "hook into the kernel by tp_btf, raw_tp or kprobe\nonly; without it by the best that works",
+	  FIELD(tier) },
 	{ OPT_BYTES, 0, "unwind-memory", "BYTES", "kernel memory for unwind tables (64M)",
 	  FIELD(unwind_bytes) },
 	NAMING_OPTS(FIELD(naming)),
@@ -131,6 +134,9 @@ static int check_options(const struct profiling *profiling, const struct opt_res
 	if (find_unwind(profiling->unwind) < 0)
 		return err_say(err, -EINVAL, "--unwind '%s': not one of auto, fp, table",
 			       profiling->unwind);
+	if (profiling->tier && tier_by_name(profiling->tier) == TIER_NONE)
+		return err_say(err, -EINVAL, "--tier '%s': not one of tp_btf, raw_tp, kprobe",
+			       profiling->tier);
 	if (profiling->unwind_bytes && profiling->unwind_bytes < UNWIND_BYTES_MIN)
 		return err_say(err, -EINVAL, "--unwind-memory: less than 16M has no room for "
 					     "tables beside what they are found by");
@@ -157,6 +163,7 @@ static void fill_config(struct profiling *profiling, const struct opt_rest *rest
 			.event = strcmp(profiling->event, "cycles") == 0 ? SAMPLER_CYCLES :
 									   SAMPLER_CPU_CLOCK,
 			.unwind = (enum sampler_unwind)find_unwind(profiling->unwind),
+			.tier = profiling->tier ? tier_by_name(profiling->tier) : TIER_NONE,
 			.freq_hz = profiling->freq_hz,
 			.flush_ns = profiling->flush_ns,
 			.with_user = !profiling->kernel_only,

@@ -24,7 +24,7 @@ struct profiling {
 	struct naming_opts naming;
 	unsigned int freq_hz;
 	uint64_t duration_ns, flush_ns;
-	const char *event, *unwind;
+	const char *event, *unwind, *tier;
 	unsigned int map_entries;
 	size_t ring_bytes, profile_bytes, sideband_bytes, unwind_bytes;
 	struct targets targets;

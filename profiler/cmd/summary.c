@@ -103,8 +103,6 @@ static void print_unwinding(const struct session_result *result)
 		" stacks unwound here\n",
 		stats->tables, stats->rows, (double)stats->kernel_bytes / (1 << 20),
 		(double)stats->kernel_bytes_max / (1 << 20), stats->processes, stats->raw);
-	if (stats->hooks_error)
-		fprintf(stderr, "  NOTE       new processes are learnt late: %s\n", stats->hooks_error);
 	if (stats->evicted)
 		fprintf(stderr, "  NOTE       %" PRIu64 " unwind tables made room for others\n",
 			stats->evicted);
@@ -151,6 +149,20 @@ static void print_empty(const struct session_result *result, const struct target
 	fprintf(stderr, "  NO SAMPLES %s\n", why);
 }
 
+/* Tracers that do not run cost their part, which is said; what they would be good for stays. */
+static void print_tracers(const struct session_result *result)
+{
+	size_t i;
+
+	for (i = 0; i < result->tracer_cnt; i++) {
+		const struct tracer_outcome *tracer = &result->tracers[i];
+
+		if (tracer->tier == TIER_NONE)
+			fprintf(stderr, "  NOTE       tracer %s does not run: %s\n             %s\n",
+				tracer->name, tracer->loss, tracer->why);
+	}
+}
+
 static void print_refusals(const struct session_result *result)
 {
 	size_t told = MIN(result->refusal_cnt, (size_t)SESSION_REFUSALS_MAX), i;
@@ -175,6 +187,12 @@ void profiling_summary(const struct profiling *profiling, const struct session_r
 		result->cpu_cnt == 1 ? "" : "s", profiling->freq_hz);
 	print_samples(report);
 	print_losses(report);
+	/* Processes and threads that were named by number are all inside. */
+	if (!profiling->targets.pid_cnt && !profiling->targets.tid_cnt &&
+	    !profiling->targets.by_command)
+		print_loss("of the filtered samples ran outside of this pid namespace",
+			   report->totals.outside,
+			   "to see them start it with the host's pids: docker run --pid=host");
 	if (report->totals.counted)
 		print_stacks(report, hot);
 	if (report->totals.counted)
@@ -184,6 +202,7 @@ void profiling_summary(const struct profiling *profiling, const struct session_r
 	if (result->perfmap_skipped)
 		fprintf(stderr, "  NOTE       %" PRIu64 " lines of perf-maps left out: no symbols, or "
 				"beyond 16 MiB\n", result->perfmap_skipped);
+	print_tracers(result);
 	print_refusals(result);
 	if (result->kernel_hidden)
 		fprintf(stderr, "  NOTE       kernel functions have no names: kptr_restrict hides "

@@ -20,11 +20,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bpf/pids.h"
 #include "profiler/base/cleanup.h"
 #include "profiler/base/clock.h"
 #include "profiler/base/err.h"
 #include "profiler/base/fileio.h"
 #include "profiler/base/strbuf.h"
+#include "profiler/collect/bpf_log.h"
 #include "profiler/collect/cpus.h"
 #include "profiler/collect/follow.h"
 #include "profiler/collect/host.h"
@@ -46,7 +48,7 @@ struct sampler {
 	struct sampler_config config;
 	struct shared_maps *maps;
 	struct sampler_bpf *skel;
-	struct follow *follow; /* NULL: no process is followed */
+	struct loaded_tracer *follow; /* NULL: no process is followed */
 	struct ring_buffer *ring;
 	struct body_handler handler; /* of the drain that is under way */
 	int stats_fd;		     /* BPF_ENABLE_STATS as long as it is open */
@@ -92,12 +94,14 @@ static int load_sampler(struct sampler *sampler, const struct targets *targets, 
 			struct errmsg *err)
 {
 	const struct sampler_config *config = &sampler->config;
-	struct sampler_bpf *skel = sampler_bpf__open();
+	struct sampler_bpf *skel;
 	int code;
 
+	bpf_log_begin();
+	skel = sampler_bpf__open();
 	sampler->skel = skel;
 	if (!skel)
-		return bpf_load_failed(-errno, "the sampler", err);
+		return bpf_log_failed(-errno, "the sampler", err);
 	code = bpf_map__set_max_entries(skel->maps.counts_0, config->counts_entries);
 	if (!code)
 		code = bpf_map__set_max_entries(skel->maps.counts_1, config->counts_entries);
@@ -115,7 +119,7 @@ static int load_sampler(struct sampler *sampler, const struct targets *targets, 
 	skel->rodata->knobs.seen_mask = seen_slots - 1;
 	skel->rodata->unwind_mode = config->unwind;
 	code = sampler_bpf__load(skel);
-	return code ? bpf_load_failed(code, "the sampler", err) : 0;
+	return code ? bpf_log_failed(code, "the sampler", err) : 0;
 }
 
 /* Cycles per second of a CPU at its fastest, for a fixed period; 2 GHz where nobody says. */
@@ -164,6 +168,8 @@ static int sampler_init(struct sampler *sampler, const struct targets *targets, 
 		return err_set(err, code, "cannot read /sys/devices/system/cpu/online");
 	size_config(&sampler->config, cpus_cnt(&online));
 	shared.with_tables = true;
+	shared.tier = sampler->config.tier;
+	shared.pid_namespace = host_pid_namespace();
 	shared.ring_bytes = sampler->config.ring_bytes;
 	shared.seen_slots = power_of_two(sampler->config.counts_entries, SEEN_SLOTS_MIN,
 					 SEEN_SLOTS_MAX);
@@ -178,8 +184,9 @@ static int sampler_init(struct sampler *sampler, const struct targets *targets, 
 	host_raise_files(); /* only now: a command that was forked before keeps its own limits */
 	host_raise_memlock();
 	code = shared_maps_new(&shared, targets, &sampler->maps, err);
+	/* Refused, it costs its own part: the outcome is noted, the side-band follows. */
 	if (!code && (targets->pid_cnt || targets->by_command))
-		code = follow_new(sampler->maps, targets, &sampler->follow, err);
+		follow_new(sampler->maps, targets, &sampler->follow, NULL);
 	if (!code)
 		code = load_sampler(sampler, targets, shared.seen_slots, err);
 	if (code)
@@ -219,7 +226,7 @@ void sampler_free(struct sampler *sampler)
 	free(sampler->event_fds);
 	fd_closep(&sampler->stats_fd);
 	ring_buffer__free(sampler->ring);
-	follow_free(sampler->follow);
+	tracer_free(sampler->follow);
 	sampler_bpf__destroy(sampler->skel);
 	shared_maps_free(sampler->maps);
 	free(sampler);
@@ -390,6 +397,7 @@ int sampler_end_epoch(struct sampler *sampler, uint32_t *ret_epoch, struct sampl
 		.body_ring_full = delta[STAT_BODY_RING_FULL],
 		.raw_refused = delta[STAT_RAW_REFUSED],
 		.follow_full = delta[STAT_FOLLOW_FULL],
+		.outside = delta[STAT_OUTSIDE],
 	};
 	ret->not_fired = (int64_t)ret->due - (int64_t)ret->fired;
 	sampler->due_reported = due;
@@ -475,6 +483,15 @@ struct shared_maps *sampler_shared_maps(struct sampler *sampler)
 pid_t sampler_next_followed(const struct sampler *sampler, pid_t tgid)
 {
 	return shared_maps_next_followed(sampler->maps, tgid);
+}
+
+size_t sampler_tracers(const struct sampler *sampler, struct tracer_outcome *ret)
+{
+	size_t cnt;
+	const struct tracer_outcome *outcomes = shared_maps_outcomes(sampler->maps, &cnt);
+
+	memcpy(ret, outcomes, cnt * sizeof(*ret));
+	return cnt;
 }
 
 void sampler_cost(const struct sampler *sampler, struct sampler_cost *ret)

@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "bpf/sample.h"
+#include "profiler/collect/tracer.h"
 
 struct errmsg;
 struct sampler;
@@ -36,6 +37,7 @@ enum sampler_unwind {
 struct sampler_config {
 	enum sampler_event event;
 	enum sampler_unwind unwind;
+	enum tier tier; /* of every tracer; TIER_NONE = the best that is possible */
 	unsigned int freq_hz; /* per CPU */
 	uint64_t flush_ns;    /* how often the counts will be drained: sizes the maps */
 	bool with_user, with_kernel, with_idle;
@@ -52,6 +54,7 @@ struct sampler_totals {
 	uint64_t lost_full, lost_busy;
 	/* not in the sum: */
 	uint64_t counts_full, body_ring_full, raw_refused, follow_full;
+	uint64_t outside; /* of filtered: they ran outside of our pid namespace */
 };
 
 int sampler_new(const struct sampler_config *config, const struct targets *targets,
@@ -122,6 +125,9 @@ struct shared_maps *sampler_shared_maps(struct sampler *sampler);
 
 /** sampler_next_followed - walk the followed processes: 0 first; returns 0 at the end */
 pid_t sampler_next_followed(const struct sampler *sampler, pid_t tgid);
+
+/** sampler_tracers - what became of the tracers beside it: copied to @ret [TRACERS_MAX], their number */
+size_t sampler_tracers(const struct sampler *sampler, struct tracer_outcome *ret);
 
 struct sampler_cost {
 	uint64_t map_bytes;

@@ -463,6 +463,7 @@ static void fill_result(struct session *session)
 	struct symbolizer_stats stats;
 
 	sampler_cost(session->sampler, &result->cost);
+	result->tracer_cnt = sampler_tracers(session->sampler, result->tracers);
 	unwinding_stats(session->unwinding, &result->unwinding);
 	result->cpu_cnt = sampler_cpu_cnt(session->sampler);
 	result->period = sampler_period(session->sampler);

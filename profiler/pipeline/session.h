@@ -16,6 +16,7 @@
 
 #include "profiler/collect/sampler.h"
 #include "profiler/collect/targets.h"
+#include "profiler/collect/tracer.h"
 #include "profiler/pipeline/binaries.h"
 #include "profiler/pipeline/report.h"
 #include "profiler/pipeline/unwinding.h"
@@ -39,6 +40,8 @@ struct session_result {
 	int command_status; /* as a shell has it: 0-255, 128 + signal; -1 = none or still running */
 	struct window_report total; /* over all windows */
 	struct sampler_cost cost;
+	struct tracer_outcome tracers[TRACERS_MAX]; /* [tracer_cnt] */
+	size_t tracer_cnt;
 	struct unwinding_stats unwinding;
 	uint64_t own_cpu_ns;
 	uint64_t peak_rss_bytes;
