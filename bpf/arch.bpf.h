@@ -20,6 +20,7 @@
 
 #if defined(__TARGET_ARCH_x86)
 
+#define ARCH_HAS_TABLES 1 /* of unwinding */
 #define USER_ADDRESS_MAX 0x00ffffffffffffffull /* 5-level page tables */
 #define KERNEL_STACK_BYTES 16384	       /* THREAD_SIZE without KASAN; kernels before 5.15 */
 
@@ -68,6 +69,7 @@ static __always_inline __u64 arch_tls_base(void *task)
 
 #elif defined(__TARGET_ARCH_arm64)
 
+#define ARCH_HAS_TABLES 0
 #define USER_ADDRESS_MAX 0x000fffffffffffffull
 #define KERNEL_STACK_BYTES 16384
 

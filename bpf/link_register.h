@@ -25,11 +25,12 @@
 #define link_inline static inline __attribute__((always_inline))
 
 enum link_place {
-	LINK_UNKNOWN,	/* no path led to an answer */
-	LINK_REGISTER,	/* in x30 */
-	LINK_RECORD,	/* in the frame record at x29 */
-	LINK_ELSEWHERE, /* saved without a frame record */
-	LINK_SAVED,	/* saved: no path told how */
+	LINK_UNKNOWN,	 /* no path led to an answer */
+	LINK_REGISTER,	 /* in x30 */
+	LINK_RECORD,	 /* in the frame record at x29 */
+	LINK_ELSEWHERE,	 /* saved without a frame record */
+	LINK_SAVED,	 /* saved: no path told how */
+	LINK_UNREADABLE, /* the code is not in memory */
 };
 
 /* What x30 is, on the way. */
@@ -182,7 +183,8 @@ link_inline bool link_step(struct link_scan *scan, __u32 word)
 		return link_is_read(scan);
 	if ((word & 0xfc000000) == 0x14000000) /* B */
 		return link_jumps(scan, here, here + (__u64)((__s64)(wide << 38) >> 36));
-	if ((word & 0xff000010) == 0x54000000 || (word & 0x7e000000) == 0x34000000) /* B.cond, CBZ */
+	if ((word & 0xff000010) == 0x54000000 ||
+	    (word & 0x7e000000) == 0x34000000) /* B.cond, CBZ */
 		return link_branches(scan, here,
 				     here + ((__u64)((__s64)(wide << 40) >> 43) & ~3ull));
 	if ((word & 0x7e000000) == 0x36000000) /* TBZ, TBNZ */

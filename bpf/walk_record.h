@@ -30,22 +30,13 @@ walk_inline bool link_window(struct walk *walk)
 	__u64 at = scan->at, window = at & ~(sizeof(scan->code) - 1);
 	__u32 first = (__u32)(at - window) / 4, i;
 
-	if (!walk_read(walk, window, scan->code, sizeof(scan->code))) {
-		link_give_up(scan);
-		return scan->at != 0;
-	}
+	if (!walk_read(walk, window, scan->code, sizeof(scan->code)))
+		return link_answer(scan, LINK_UNREADABLE);
 	for (i = 0; i < LINK_WINDOW; i++) {
 		if (i >= first && !link_step(scan, scan->code[i]))
 			break;
 	}
 	return scan->at != 0;
-}
-
-/* The walk cannot go on: is this where the stack begins?  The first frame's record has a 0. */
-walk_inline bool walk_record_ends(struct walk *walk)
-{
-	return walk_ends(walk, walk->last_fp && walk->fp == 0 ? STACK_COMPLETE :
-								(enum stack_end)walk->why);
 }
 
 /* To @address, where the present frame returns to; its caller has @cfa as stack pointer. */
@@ -55,17 +46,18 @@ walk_inline bool walk_return(struct walk *walk, __u64 address, __u64 cfa, __u64 
 	__u8 code[8];
 
 	if (found == -STACK_NOT_READY || found == -STACK_FULL)
-		return walk_ends(walk, (enum stack_end)-found);
+		return walk_ends(walk, (enum stack_end) - found);
 	if (found < 0)
-		return walk_record_ends(walk);
+		return walk_ends(walk, (enum stack_end)walk->why);
 	if (!(found & WALK_FOLLOWS_CALL)) {
 		if (!walk_read(walk, address, code, sizeof(code)))
-			return walk_record_ends(walk);
+			return walk_ends(walk, (enum stack_end)walk->why);
 		walk->is_trampoline = call_site_is_trampoline(code) ? 1 : 0;
 		/* Go starts a goroutine as if goexit had called it. */
-		if (!walk->is_trampoline && (fp || !walk_read(walk, address - 8, code, sizeof(code)) ||
-					     !call_site_is_thread_start(code)))
-			return walk_record_ends(walk);
+		if (!walk->is_trampoline &&
+		    (fp || !walk_read(walk, address - 8, code, sizeof(code)) ||
+		     !call_site_is_thread_start(code)))
+			return walk_ends(walk, (enum stack_end)walk->why);
 	}
 	walk->fp = fp;
 	if (cfa != walk->sp)
@@ -109,16 +101,22 @@ walk_inline bool walk_by_fp(struct walk *walk)
 	if (walk->is_trampoline)
 		return walk_trampoline(walk);
 	place = walk_link(walk, walk->ip, is_caller);
+	if (place == LINK_UNREADABLE && walk->mode == WALK_AUTO) /* it can be read from its file */
+		return walk_ends(walk, STACK_NOT_READY);
 	if (place == LINK_ELSEWHERE)
 		return walk_ends(walk, (enum stack_end)walk->why);
-	if (place == LINK_REGISTER)
+	if (place == LINK_REGISTER && link)
 		return walk_return(walk, link, walk->sp, fp);
-	if (fp == 0 || (fp & 7))
-		return walk_record_ends(walk);
+	/* Nothing has called what begins a stack: the kernel and libc set both registers to 0. */
+	if (fp == 0 && (is_caller || link == 0))
+		return walk_ends(walk, STACK_COMPLETE);
+	if (fp & 7)
+		return walk_ends(walk, (enum stack_end)walk->why);
 	if (!walk_read(walk, fp, record, sizeof(record)))
 		return walk_unreadable(walk, fp);
 	/* A caller is believed to have a record, as compilers make them; a leaf may well have none. */
-	if (place == LINK_UNKNOWN && !is_caller && (record[1] & code_bits) != link)
+	if (!is_caller && place != LINK_RECORD && place != LINK_SAVED &&
+	    (record[1] & code_bits) != link)
 		return walk_ends(walk, (enum stack_end)walk->why);
 	walk->last_fp = fp;
 	return walk_return(walk, record[1] & code_bits, fp + 16, record[0]);

@@ -47,8 +47,8 @@ static int follows_call(const struct unwind_target *target, uint64_t ip)
 {
 	uint8_t code[8];
 
-	if (ip < FIRST_ADDRESS || !target->read(target->context, ip - sizeof(code), code,
-						sizeof(code)))
+	if (ip < FIRST_ADDRESS ||
+	    !target->read(target->context, ip - sizeof(code), code, sizeof(code)))
 		return -1;
 	return call_site_ends(code);
 }
@@ -103,6 +103,9 @@ static int walk_link(struct walk *walk, __u64 ip, __u32 is_caller)
 	link_begin(&walk->link, ip, is_caller);
 	for (i = 0; i < LINK_WINDOWS_MAX && link_window(walk); i++)
 		;
+	/* Nor has its file the code: nothing more will come. */
+	if (walk->link.place == LINK_UNREADABLE)
+		return is_caller ? LINK_SAVED : LINK_UNKNOWN;
 	return walk->link.place;
 }
 #endif
