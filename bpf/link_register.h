@@ -16,7 +16,6 @@
 #define EBPFPROF_BPF_LINK_REGISTER_H
 
 #include <linux/types.h>
-#include <stdbool.h>
 
 #define LINK_WINDOW 16	    /* instructions that are read at once; power of two */
 #define LINK_WINDOWS_MAX 32 /* for one answer */

@@ -113,7 +113,8 @@ walk_inline bool walk_by_fp(struct walk *walk)
 	if (fp & 7)
 		return walk_ends(walk, (enum stack_end)walk->why);
 	if (!walk_read(walk, fp, record, sizeof(record)))
-		return walk_unreadable(walk, fp);
+		return walk_ends(walk, fp - walk->sp < WALK_STEP_MAX ? STACK_UNREADABLE :
+								       (enum stack_end)walk->why);
 	/* A caller is believed to have a record, as compilers make them; a leaf may well have none. */
 	if (!is_caller && place != LINK_RECORD && place != LINK_SAVED &&
 	    (record[1] & code_bits) != link)
