@@ -46,7 +46,7 @@ walk_inline bool walk_return(struct walk *walk, __u64 address, __u64 cfa, __u64 
 	__u8 code[8];
 
 	if (found == -STACK_NOT_READY || found == -STACK_FULL)
-		return walk_ends(walk, (enum stack_end) - found);
+		return walk_ends(walk, (enum stack_end)-found);
 	if (found < 0)
 		return walk_ends(walk, (enum stack_end)walk->why);
 	if (!(found & WALK_FOLLOWS_CALL)) {

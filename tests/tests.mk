@@ -14,7 +14,6 @@
 #: test-e2e                 ring 3: known workloads on the real kernel; root
 #: test-vm                  ring 4: other kernels, in virtual machines: VM='5.10 6.1'
 #: test-vm-arm64            the same on arm64, emulated, by a cross-build (scripts/cross-arm64)
-#: vm-programs              what these take along
 #: test-all, test-full      unit, ebpf, e2e; the same and e2e under sanitizers, VMs, fuzzers
 #: fuzz                     every fuzzer for FUZZ_SECONDS=60
 #: workloads                build/workloads/, the programs that end-to-end tests profile
