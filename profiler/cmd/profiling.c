@@ -37,6 +37,20 @@ static int opt_cgroup(void *config, const char *value, struct errmsg *err)
 	return targets_add_cgroup(&((struct profiling *)config)->targets, value, err);
 }
 
+/* "1", "0.5", "1%" */
+static int opt_max_overhead(void *config, const char *value, struct errmsg *err)
+{
+	char *end;
+	double percent = strtod(value, &end);
+
+	if (end == value || (strcmp(end, "") != 0 && strcmp(end, "%") != 0) ||
+	    !(percent >= 0.01 && percent <= 100))
+		return err_say(err, -EINVAL, "--max-overhead '%s': not a percentage from 0.01 to 100",
+			       value);
+	((struct profiling *)config)->max_overhead = percent;
+	return 0;
+}
+
 const struct opt profiling_opts[] = {
 	{ OPT_SET, 'a', "all", NULL, "the whole machine: the default, other targets\nnarrow it", FIELD(all) },
 	{ OPT_CALL, 'p', "pid", "PID[,PID]", "these processes and the children they fork",
@@ -49,6 +63,9 @@ const struct opt profiling_opts[] = {
 	  FIELD(duration_ns) },
 	{ OPT_COUNT, 'F', "freq", "HZ", "samples per second and CPU (99)", FIELD(freq_hz), 1,
 	  10000 },
+	{ OPT_CALL, 0, "max-overhead", "PCT",
+	  "lower the rate when our own cost is more than\nPCT percent of the host's CPUs",
+	  .call = opt_max_overhead },
 	{ OPT_TEXT, 'e', "event", "EVENT", "cpu (the default), or cycles of a hardware PMU",
 	  FIELD(event) },
 	{ OPT_SET, 0, "user", NULL, "user frames only; no sample is dropped", FIELD(user_only) },
@@ -173,6 +190,7 @@ static void fill_config(struct profiling *profiling, const struct opt_rest *rest
 			.ring_bytes = profiling->ring_bytes,
 			.counts_entries = profiling->map_entries,
 		},
+		.max_overhead = profiling->max_overhead,
 		.targets = &profiling->targets,
 		.command = rest->cnt ? rest->words : NULL,
 		.duration_ns = profiling->duration_ns,

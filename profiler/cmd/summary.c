@@ -79,6 +79,19 @@ static void print_stacks(const struct window_report *report, const struct hot_li
 			percent(hot->functions[i].samples, hot->samples), hot->functions[i].name);
 }
 
+static void print_governor(const struct governor *governor)
+{
+	if (governor->max_percent <= 0)
+		return;
+	fprintf(stderr, "  governor   %.2f %% of the host at most in an epoch, limit %.2f %%: ",
+		governor->worst_percent, governor->max_percent);
+	if (governor->lowest_hz < governor->wanted_hz)
+		fprintf(stderr, "rate lowered to %u Hz, %u at the end; each sample has its own weight\n",
+			governor->lowest_hz, governor->hz);
+	else
+		fprintf(stderr, "rate kept at %u Hz\n", governor->hz);
+}
+
 static void print_cost(const struct session_result *result)
 {
 	double seconds = (double)result->total.duration_ns / NS_PER_SEC;
@@ -210,5 +223,6 @@ void profiling_summary(const struct profiling *profiling, const struct session_r
 				"and CAP_SYSLOG\n");
 	if (report->quality.user)
 		print_unwinding(result);
+	print_governor(&result->governor);
 	print_cost(result);
 }

@@ -76,13 +76,24 @@ void bpf_log_begin(void)
 	first_warning[0] = verifier_line[0] = '\0';
 }
 
+void bpf_log_reason(int code, char *ret, size_t ret_bytes)
+{
+	const char *why = strerror(-code);
+
+	if (verifier_line[0])
+		snprintf(ret, ret_bytes, "%s; the verifier says: %.200s", why, verifier_line);
+	else if (first_warning[0])
+		snprintf(ret, ret_bytes, "%s; libbpf says: %.200s", why, first_warning);
+	else
+		snprintf(ret, ret_bytes, "%s", why);
+}
+
 int bpf_log_failed(int code, const char *object, struct errmsg *err)
 {
-	err_set(err, code, "cannot load %s into the kernel", object);
-	if (verifier_line[0])
-		err_hint(err, "the verifier says: %.200s", verifier_line);
-	else if (first_warning[0])
-		err_hint(err, "libbpf says: %.200s", first_warning);
+	char reason[512];
+
+	bpf_log_reason(code, reason, sizeof(reason));
+	err_say(err, code, "cannot load %s into the kernel: %s", object, reason);
 	if (verifier_line[0])
 		err_hint(err, "please report it with `uname -r`");
 	else if (code == -EPERM || code == -EACCES)

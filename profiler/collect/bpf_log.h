@@ -15,12 +15,15 @@ struct errmsg;
 /** bpf_log_begin - keep libbpf's messages from here on; what was kept is forgotten */
 void bpf_log_begin(void);
 
+/** bpf_log_reason - @code in words, and the verifier's last line or else libbpf's first warning */
+void bpf_log_reason(int code, char *ret, size_t ret_bytes);
+
 /**
  * bpf_log_failed - fill @err for an object that did not load
  * @code:   negative errno of the load
  * @object: what it is, as in "cannot load the sampler into the kernel"
  *
- * With the verifier's last line where it has spoken, else libbpf's first warning, and what can be done.
+ * With bpf_log_reason(), and what can be done.
  * Returns @code.
  */
 int bpf_log_failed(int code, const char *object, struct errmsg *err);

@@ -40,7 +40,7 @@ static int run_iterator(const struct bpf_program *program)
 	return read(fd, bytes, sizeof(bytes)) == 0 ? 0 : -errno;
 }
 
-static int seed(struct shared_maps *maps, struct errmsg *err)
+static int seed(struct shared_maps *maps)
 {
 	struct images_seed_bpf *skel;
 	int code;
@@ -48,15 +48,12 @@ static int seed(struct shared_maps *maps, struct errmsg *err)
 	bpf_log_begin();
 	skel = images_seed_bpf__open();
 	if (!skel)
-		return bpf_log_failed(-errno, "the walk over all tasks", err);
-	code = shared_maps_lend(maps, skel->obj, err);
-	if (!code) {
+		return -errno;
+	code = shared_maps_lend(maps, skel->obj, NULL);
+	if (!code)
 		code = images_seed_bpf__load(skel);
-		if (!code)
-			code = run_iterator(skel->progs.images_seed);
-		if (code)
-			bpf_log_failed(code, "the walk over all tasks", err);
-	}
+	if (!code)
+		code = run_iterator(skel->progs.images_seed);
 	images_seed_bpf__destroy(skel);
 	return code;
 }
@@ -76,7 +73,6 @@ int images_new(struct shared_maps *maps, struct images **ret, struct errmsg *err
 						 "stacks, which travel whole",
 					 .tier = TIER_ITER };
 	struct images *images = calloc(1, sizeof(*images));
-	struct errmsg why = {};
 	int code;
 
 	if (!images)
@@ -87,10 +83,11 @@ int images_new(struct shared_maps *maps, struct images **ret, struct errmsg *err
 		return code;
 	}
 	/* Hooks without the iterator are better than none. */
-	images->has_seeded = seed(maps, &why) == 0;
-	if (!images->has_seeded) {
+	code = seed(maps);
+	images->has_seeded = code == 0;
+	if (code) {
 		seeded.tier = TIER_NONE;
-		snprintf(seeded.why, sizeof(seeded.why), "%s", why.text);
+		bpf_log_reason(code, seeded.why, sizeof(seeded.why));
 	}
 	shared_maps_note(maps, &seeded);
 	*ret = images;

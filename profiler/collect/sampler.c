@@ -52,11 +52,14 @@ struct sampler {
 	struct ring_buffer *ring;
 	struct body_handler handler; /* of the drain that is under way */
 	int stats_fd;		     /* BPF_ENABLE_STATS as long as it is open */
-	uint64_t period;
-	bool started;
+	uint64_t first_period; /* of the rate that was asked for */
+	uint64_t period;       /* of this epoch's samples */
+	uint64_t next_period;  /* of those from its end on */
+	bool started, follows_by_sideband;
 	int *event_fds; /* [CPUS_MAX] -1 = none */
 	unsigned int cpu_cnt;
-	uint64_t retired_count; /* counts of events whose CPU has gone */
+	uint64_t retired_count; /* due of events whose CPU has gone, and of earlier periods */
+	uint64_t *counted_until; /* [CPUS_MAX] what of an event's count is in retired_count */
 	uint64_t due_reported;
 	uint64_t stats_reported[2][STAT_CNT];
 };
@@ -134,6 +137,11 @@ static uint64_t cycles_per_sec(void)
 	return khz ? khz * 1000 : 2000000000ull;
 }
 
+static uint64_t period_of(const struct sampler *sampler, unsigned int freq_hz)
+{
+	return (sampler->config.event == SAMPLER_CYCLES ? cycles_per_sec() : NS_PER_SEC) / freq_hz;
+}
+
 static int ring_visit(void *context, void *data, size_t bytes)
 {
 	const struct body_handler *handler = &((struct sampler *)context)->handler;
@@ -174,19 +182,21 @@ static int sampler_init(struct sampler *sampler, const struct targets *targets, 
 	shared.seen_slots = power_of_two(sampler->config.counts_entries, SEEN_SLOTS_MIN,
 					 SEEN_SLOTS_MAX);
 	sampler->event_fds = malloc(CPUS_MAX * sizeof(*sampler->event_fds));
-	if (!sampler->event_fds)
+	sampler->counted_until = calloc(CPUS_MAX, sizeof(*sampler->counted_until));
+	if (!sampler->event_fds || !sampler->counted_until)
 		return err_set(err, -ENOMEM, "cannot start the sampler");
 	for (i = 0; i < CPUS_MAX; i++)
 		sampler->event_fds[i] = -1;
-	sampler->period = (sampler->config.event == SAMPLER_CYCLES ? cycles_per_sec() :
-								     NS_PER_SEC) /
-			  sampler->config.freq_hz;
+	sampler->first_period = sampler->period = sampler->next_period = period_of(
+		sampler, sampler->config.freq_hz);
 	host_raise_files(); /* only now: a command that was forked before keeps its own limits */
 	host_raise_memlock();
 	code = shared_maps_new(&shared, targets, &sampler->maps, err);
 	/* Refused, it costs its own part: the outcome is noted, the side-band follows. */
 	if (!code && (targets->pid_cnt || targets->by_command))
-		follow_new(sampler->maps, targets, &sampler->follow, NULL);
+		sampler->follows_by_sideband =
+			follow_new(sampler->maps, targets, &sampler->follow, NULL) != 0 &&
+			targets->follow;
 	if (!code)
 		code = load_sampler(sampler, targets, shared.seen_slots, err);
 	if (code)
@@ -224,6 +234,7 @@ void sampler_free(struct sampler *sampler)
 	for (i = 0; sampler->event_fds && i < CPUS_MAX; i++)
 		fd_closep(&sampler->event_fds[i]);
 	free(sampler->event_fds);
+	free(sampler->counted_until);
 	fd_closep(&sampler->stats_fd);
 	ring_buffer__free(sampler->ring);
 	tracer_free(sampler->follow);
@@ -237,9 +248,29 @@ int sampler_follow_command(struct sampler *sampler, pid_t tgid)
 	return shared_maps_follow(sampler->maps, tgid, TARGET_BY_COMMAND);
 }
 
+int sampler_forked(struct sampler *sampler, pid_t parent, pid_t tgid)
+{
+	if (!sampler->follows_by_sideband)
+		return 0;
+	return shared_maps_follow_child(sampler->maps, parent, tgid);
+}
+
+/* In a pid namespace the tracer cannot know the numbers of what has ended. */
+void sampler_ended(struct sampler *sampler, pid_t tgid)
+{
+	if (sampler->follows_by_sideband || host_pid_namespace())
+		shared_maps_unfollow(sampler->maps, tgid);
+}
+
 uint64_t sampler_period(const struct sampler *sampler)
 {
-	return sampler->period;
+	return sampler->first_period;
+}
+
+int sampler_set_freq(struct sampler *sampler, unsigned int freq_hz)
+{
+	sampler->next_period = period_of(sampler, freq_hz);
+	return 0;
 }
 
 unsigned int sampler_cpu_cnt(const struct sampler *sampler)
@@ -282,11 +313,28 @@ static uint64_t event_count(int fd)
 	return read(fd, &count, sizeof(count)) == sizeof(count) ? count : 0;
 }
 
+/* Periods of one event since its period is what it is. */
+static uint64_t due_of(const struct sampler *sampler, unsigned int cpu)
+{
+	return (event_count(sampler->event_fds[cpu]) - sampler->counted_until[cpu]) /
+	       sampler->period;
+}
+
 static void close_event(struct sampler *sampler, unsigned int cpu)
 {
-	sampler->retired_count += event_count(sampler->event_fds[cpu]) / sampler->period;
+	sampler->retired_count += due_of(sampler, cpu);
+	sampler->counted_until[cpu] = 0;
 	close(fd_take(&sampler->event_fds[cpu]));
 	sampler->cpu_cnt--;
+}
+
+static void each_event(struct sampler *sampler, unsigned long request, void *argument)
+{
+	unsigned int cpu;
+
+	for (cpu = 0; cpu < CPUS_MAX; cpu++)
+		if (sampler->event_fds[cpu] >= 0)
+			ioctl(sampler->event_fds[cpu], request, argument);
 }
 
 int sampler_start(struct sampler *sampler, struct errmsg *err)
@@ -318,11 +366,7 @@ int sampler_start(struct sampler *sampler, struct errmsg *err)
 
 void sampler_stop(struct sampler *sampler)
 {
-	unsigned int cpu;
-
-	for (cpu = 0; cpu < CPUS_MAX; cpu++)
-		if (sampler->event_fds[cpu] >= 0)
-			ioctl(sampler->event_fds[cpu], PERF_EVENT_IOC_DISABLE, 0);
+	each_event(sampler, PERF_EVENT_IOC_DISABLE, NULL);
 	sampler->started = false;
 }
 
@@ -355,8 +399,23 @@ static uint64_t due_so_far(const struct sampler *sampler)
 
 	for (cpu = 0; cpu < CPUS_MAX; cpu++)
 		if (sampler->event_fds[cpu] >= 0)
-			due += event_count(sampler->event_fds[cpu]) / sampler->period;
+			due += due_of(sampler, cpu);
 	return due;
+}
+
+/* While the events stand still: what is under way of a period is neither due nor sampled. */
+static void change_period(struct sampler *sampler)
+{
+	unsigned int cpu;
+
+	for (cpu = 0; cpu < CPUS_MAX; cpu++) {
+		if (sampler->event_fds[cpu] < 0)
+			continue;
+		sampler->retired_count += due_of(sampler, cpu);
+		sampler->counted_until[cpu] = event_count(sampler->event_fds[cpu]);
+	}
+	sampler->period = sampler->next_period;
+	each_event(sampler, PERF_EVENT_IOC_PERIOD, &sampler->period);
 }
 
 static void wait_for_programs(void)
@@ -372,11 +431,21 @@ int sampler_end_epoch(struct sampler *sampler, uint32_t *ret_epoch, struct sampl
 {
 	struct sampler_control *control = shared_maps_control(sampler->maps);
 	uint64_t stats[STAT_CNT], delta[STAT_CNT], due;
+	bool changes = sampler->next_period != sampler->period;
+	uint64_t period = sampler->period;
 	uint32_t epoch = control->epoch;
 	int err, i;
 
+	/* No sample may find the other epoch: they stand still for some microseconds. */
+	if (changes)
+		each_event(sampler, PERF_EVENT_IOC_DISABLE, NULL);
 	__atomic_store_n(&control->epoch, epoch + 1, __ATOMIC_SEQ_CST);
 	due = due_so_far(sampler);
+	if (changes) {
+		change_period(sampler);
+		if (sampler->started)
+			each_event(sampler, PERF_EVENT_IOC_ENABLE, NULL);
+	}
 	wait_for_programs();
 	err = shared_maps_stats(sampler->maps, epoch & 1, stats);
 	if (err)
@@ -386,6 +455,7 @@ int sampler_end_epoch(struct sampler *sampler, uint32_t *ret_epoch, struct sampl
 		sampler->stats_reported[epoch & 1][i] = stats[i];
 	}
 	*ret = (struct sampler_totals){
+		.period = period,
 		.due = due - sampler->due_reported,
 		.fired = delta[STAT_FIRED],
 		.idle = delta[STAT_IDLE],

@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "bpf/sample.h"
+#include "profiler/collect/sampler_totals.h"
 #include "profiler/collect/tracer.h"
 
 struct errmsg;
@@ -46,17 +47,6 @@ struct sampler_config {
 	uint32_t counts_entries; /* per bank; 0 = by CPUs, Hz and flush */
 };
 
-/* One window's events. due is signed in its remainder: see sampler_end_epoch(). */
-struct sampler_totals {
-	uint64_t due;	/* the events' counts / period */
-	int64_t not_fired; /* due - fired: CPU idle, timer late */
-	uint64_t fired, idle, filtered, counted;
-	uint64_t lost_full, lost_busy;
-	/* not in the sum: */
-	uint64_t counts_full, body_ring_full, raw_refused, follow_full;
-	uint64_t outside; /* of filtered: they ran outside of our pid namespace */
-};
-
 int sampler_new(const struct sampler_config *config, const struct targets *targets,
 		struct sampler **ret, struct errmsg *err);
 void sampler_free(struct sampler *sampler);
@@ -64,8 +54,23 @@ void sampler_free(struct sampler *sampler);
 /** sampler_follow_command - profile @tgid (and its children) as the command of the target set */
 int sampler_follow_command(struct sampler *sampler, pid_t tgid);
 
-/** sampler_period - what one sample stands for, in ns or cycles */
+/**
+ * sampler_forked, sampler_ended - the side-band says that @tgid was forked by @parent, has ended
+ *
+ * Where the fork tracer runs it has seen to both already, in the fork and in the end themselves.  0,
+ * or -E2BIG: too many processes are followed.
+ */
+int sampler_forked(struct sampler *sampler, pid_t parent, pid_t tgid);
+void sampler_ended(struct sampler *sampler, pid_t tgid);
+
+/** sampler_period - what one sample stands for at the rate of sampler_config, in ns or cycles */
 uint64_t sampler_period(const struct sampler *sampler);
+
+/**
+ * sampler_set_freq - another rate, from the end of this epoch on, so that an epoch has one period
+ * Errors: -ENOTSUP: this way of sampling cannot.
+ */
+int sampler_set_freq(struct sampler *sampler, unsigned int freq_hz);
 
 int sampler_start(struct sampler *sampler, struct errmsg *err);
 

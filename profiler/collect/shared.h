@@ -52,6 +52,12 @@ void shared_maps_filter(const struct targets *targets, struct target_filter *ret
 /** shared_maps_follow - profile process @tgid for the reason @bits (enum target_bit) */
 int shared_maps_follow(const struct shared_maps *maps, pid_t tgid, uint32_t bits);
 
+/** shared_maps_follow_child - @tgid too, for the reasons of @parent, if it is followed */
+int shared_maps_follow_child(const struct shared_maps *maps, pid_t parent, pid_t tgid);
+
+/** shared_maps_unfollow - @tgid has ended: its number may be another's soon */
+void shared_maps_unfollow(const struct shared_maps *maps, pid_t tgid);
+
 /**
  * shared_maps_next_followed - walk the followed processes
  * @tgid: 0 at first, then what was returned

@@ -86,7 +86,7 @@ static int attach_all(struct loaded_tracer *loaded)
 }
 
 static int load_tier(const struct tracer *tracer, enum tier tier, struct shared_maps *maps,
-		     struct loaded_tracer *loaded, struct errmsg *err)
+		     struct loaded_tracer *loaded)
 {
 	size_t bytes;
 	const void *object = tracer->bytes[tier](&bytes);
@@ -95,19 +95,17 @@ static int load_tier(const struct tracer *tracer, enum tier tier, struct shared_
 	bpf_log_begin();
 	loaded->object = bpf_object__open_mem(object, bytes, NULL);
 	if (!loaded->object)
-		return bpf_log_failed(-errno, tracer->what, err);
-	code = shared_maps_lend(maps, loaded->object, err);
-	if (code)
-		return code;
-	code = tracer->prepare ? tracer->prepare(tracer->context, loaded->object) : 0;
+		return -errno;
+	code = shared_maps_lend(maps, loaded->object, NULL);
+	if (!code && tracer->prepare)
+		code = tracer->prepare(tracer->context, loaded->object);
 	if (!code)
 		code = bpf_object__load(loaded->object);
 	if (!code)
 		code = attach_all(loaded);
-	return code ? bpf_log_failed(code, tracer->what, err) : 0;
+	return code;
 }
 
-/* Without the hints, which are for a command that ends here. */
 static void add_reason(struct tracer_outcome *outcome, enum tier tier, const char *text)
 {
 	size_t used = strlen(outcome->why);
@@ -120,7 +118,7 @@ static int try_tier(const struct tracer *tracer, enum tier tier, struct shared_m
 		    struct loaded_tracer **ret, struct tracer_outcome *outcome)
 {
 	struct loaded_tracer *loaded;
-	struct errmsg err = {};
+	char reason[512];
 	int code = probe_run(tiers[tier].probe);
 
 	if (code) {
@@ -130,10 +128,11 @@ static int try_tier(const struct tracer *tracer, enum tier tier, struct shared_m
 	loaded = calloc(1, sizeof(*loaded));
 	if (!loaded)
 		return -ENOMEM;
-	code = load_tier(tracer, tier, maps, loaded, &err);
+	code = load_tier(tracer, tier, maps, loaded);
 	if (code) {
+		bpf_log_reason(code, reason, sizeof(reason));
 		tracer_free(loaded);
-		add_reason(outcome, tier, err.text);
+		add_reason(outcome, tier, reason);
 		return code;
 	}
 	*ret = loaded;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "profiler/pipeline/report.h"
 
+#include "profiler/base/cleanup.h"
+
 static void add_totals(struct sampler_totals *sum, const struct sampler_totals *more)
 {
+	sum->period = MAX(sum->period, more->period);
 	sum->due += more->due;
 	sum->not_fired += more->not_fired;
 	sum->fired += more->fired;

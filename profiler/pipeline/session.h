@@ -18,6 +18,7 @@
 #include "profiler/collect/targets.h"
 #include "profiler/collect/tracer.h"
 #include "profiler/pipeline/binaries.h"
+#include "profiler/pipeline/governor.h"
 #include "profiler/pipeline/report.h"
 #include "profiler/pipeline/unwinding.h"
 #include "symbolizer/symbolizer.h"
@@ -43,6 +44,7 @@ struct session_result {
 	struct tracer_outcome tracers[TRACERS_MAX]; /* [tracer_cnt] */
 	size_t tracer_cnt;
 	struct unwinding_stats unwinding;
+	struct governor governor;
 	uint64_t own_cpu_ns;
 	uint64_t peak_rss_bytes;
 	unsigned int cpu_cnt;
@@ -56,6 +58,7 @@ struct session_result {
 
 struct session_config {
 	struct sampler_config sampler;
+	double max_overhead; /* percent of the host's CPUs; 0 = any: the rate stays as it is */
 	struct symbolizer_config symbolizer;
 	struct targets *targets; /* borrowed */
 	char **command;		 /* argv, NULL = none */
