@@ -318,4 +318,5 @@ compile_commands.json: FORCE
 
 include tests/tests.mk
 
--include $(shell find build -name '*.d' 2>/dev/null)
+# Not those of build/arm64, which is another tree (scripts/cross-arm64).
+-include $(shell find build -path build/arm64 -prune -o -name '*.d' -print 2>/dev/null)
