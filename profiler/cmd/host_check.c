@@ -40,12 +40,12 @@ static int check_kernel(bool force, struct errmsg *err)
 		       version.major, version.minor, version.patch);
 }
 
-int host_check_before_profiling(bool force, struct errmsg *err)
+int host_check_before_profiling(bool force, enum sampler_by by, struct errmsg *err)
 {
 	struct host_capabilities capabilities;
 	int code = check_kernel(force, err);
 
-	if (code)
+	if (code || by != SAMPLER_BY_BPF)
 		return code;
 	if (!host_has_btf())
 		return err_say(err, -ENOENT,

@@ -60,6 +60,9 @@ const struct opt profiling_opts[] = {
 	{ OPT_TEXT, 0, "unwind", "HOW",
 	  "auto (the default): by unwind tables, by frame\npointer where there are none; fp or table: by\none of them alone",
 	  FIELD(unwind) },
+	{ OPT_TEXT, 0, "source", "HOW",
+	  "auto (the default): by BPF, and where it cannot\nbe loaded by perf events alone, with frame\npointers only; bpf or ring: by one of them",
+	  FIELD(source) },
 	{ OPT_BYTES, 0, "unwind-memory", "BYTES", "kernel memory for unwind tables (64M)",
 	  FIELD(unwind_bytes) },
 	NAMING_OPTS(FIELD(naming)),
@@ -88,7 +91,8 @@ const struct opt profiling_opts[] = {
 void profiling_init(struct profiling *profiling)
 {
 	*profiling = (struct profiling){
-		.freq_hz = 99, .flush_ns = 10 * NS_PER_SEC, .event = "cpu", .unwind = "auto"
+		.freq_hz = 99, .flush_ns = 10 * NS_PER_SEC, .event = "cpu", .unwind = "auto",
+		.source = "auto",
 	};
 }
 
@@ -108,15 +112,33 @@ static const char *const unwind_names[] = {
 	[SAMPLER_UNWIND_TABLE] = "table",
 };
 
-/* enum sampler_unwind, or -EINVAL */
-static int find_unwind(const char *name)
+static const char *const source_names[] = {
+	[SAMPLER_BY_AUTO] = "auto",
+	[SAMPLER_BY_BPF] = "bpf",
+	[SAMPLER_BY_RING] = "ring",
+};
+
+/* The index of @name in @names, or -EINVAL */
+static int find_name(const char *name, const char *const *names, size_t cnt)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(unwind_names); i++)
-		if (strcmp(name, unwind_names[i]) == 0)
+	for (i = 0; i < cnt; i++)
+		if (strcmp(name, names[i]) == 0)
 			return (int)i;
 	return -EINVAL;
+}
+
+/* enum sampler_unwind, or -EINVAL */
+static int find_unwind(const char *name)
+{
+	return find_name(name, unwind_names, ARRAY_SIZE(unwind_names));
+}
+
+/* enum sampler_by, or -EINVAL */
+static int find_source(const char *name)
+{
+	return find_name(name, source_names, ARRAY_SIZE(source_names));
 }
 
 static int check_options(const struct profiling *profiling, const struct opt_rest *rest,
@@ -131,6 +153,9 @@ static int check_options(const struct profiling *profiling, const struct opt_res
 	if (find_unwind(profiling->unwind) < 0)
 		return err_say(err, -EINVAL, "--unwind '%s': not one of auto, fp, table",
 			       profiling->unwind);
+	if (find_source(profiling->source) < 0)
+		return err_say(err, -EINVAL, "--source '%s': not one of auto, bpf, ring",
+			       profiling->source);
 	if (profiling->unwind_bytes && profiling->unwind_bytes < UNWIND_BYTES_MIN)
 		return err_say(err, -EINVAL, "--unwind-memory: less than 16M has no room for "
 					     "tables beside what they are found by");
@@ -154,6 +179,7 @@ static void fill_config(struct profiling *profiling, const struct opt_rest *rest
 	profiling->targets.follow = !profiling->no_follow;
 	*config = (struct session_config){
 		.sampler = {
+			.by = (enum sampler_by)find_source(profiling->source),
 			.event = strcmp(profiling->event, "cycles") == 0 ? SAMPLER_CYCLES :
 									   SAMPLER_CPU_CLOCK,
 			.unwind = (enum sampler_unwind)find_unwind(profiling->unwind),
@@ -166,6 +192,7 @@ static void fill_config(struct profiling *profiling, const struct opt_rest *rest
 			.ring_bytes = profiling->ring_bytes,
 			.counts_entries = profiling->map_entries,
 		},
+		.sampling = profiling_sampling,
 		.targets = &profiling->targets,
 		.command = rest->cnt ? rest->words : NULL,
 		.duration_ns = profiling->duration_ns,
@@ -184,7 +211,8 @@ int profiling_prepare(struct profiling *profiling, const char *command,
 
 	if (check_options(profiling, rest, &err))
 		return usage_error(command, &err);
-	if (host_check_before_profiling(profiling->force, &err))
+	if (host_check_before_profiling(profiling->force,
+					(enum sampler_by)find_source(profiling->source), &err))
 		return failure(&err);
 	if (targets_check(&profiling->targets, &err))
 		return failure(&err);
@@ -192,6 +220,16 @@ int profiling_prepare(struct profiling *profiling, const char *command,
 	if (!profiling->quiet && isatty(STDERR_FILENO))
 		config->progress = profiling_progress;
 	return 0;
+}
+
+void profiling_sampling(void *context, const struct sampler_about *about)
+{
+	(void)context;
+	if (about->by == SAMPLER_BY_RING && about->why[0])
+		fprintf(stderr, "ebpfprof: warning: sampling without BPF: %s; frame pointers "
+				"only%s%s\n",
+			about->why, about->sees_kernel ? "" : ", no time in the kernel",
+			about->system_wide ? "" : ", own processes only");
 }
 
 void profiling_progress(void *context, double seconds, uint64_t samples, uint64_t processes)

@@ -24,7 +24,7 @@ struct profiling {
 	struct naming_opts naming;
 	unsigned int freq_hz;
 	uint64_t duration_ns, flush_ns;
-	const char *event, *unwind;
+	const char *event, *unwind, *source;
 	unsigned int map_entries;
 	size_t ring_bytes, profile_bytes, sideband_bytes, unwind_bytes;
 	struct targets targets;
@@ -43,6 +43,9 @@ void profiling_free(struct profiling *profiling);
  */
 int profiling_prepare(struct profiling *profiling, const char *command,
 		      const struct opt_rest *rest, struct session_config *config);
+
+/** profiling_sampling - a session_config.sampling: warns where samples are not taken by BPF */
+void profiling_sampling(void *context, const struct sampler_about *about);
 
 /** profiling_progress - a session_config.progress for a terminal */
 void profiling_progress(void *context, double seconds, uint64_t samples, uint64_t processes);

@@ -50,6 +50,8 @@ static void print_losses(const struct window_report *report)
 		   "raise --profile-memory or use --every");
 	print_loss("children not followed: table full", totals->follow_full,
 		   "profile a --cgroup instead");
+	print_loss("times the kernel paused sampling for its cost", totals->throttled,
+		   "lower -F; see kernel.perf_event_max_sample_rate");
 	print_loss("records of new processes lost", report->sideband_lost,
 		   "raise --sideband-size");
 	print_loss("records of new processes refused: too many processes or mappings",
@@ -85,8 +87,9 @@ static void print_cost(const struct session_result *result)
 	double cpu = (double)result->own_cpu_ns / NS_PER_SEC;
 
 	fprintf(stderr, "  cost       %.2f s CPU (%.2f %% of a core), %" PRIu64
-		" MiB RSS, %.1f MiB BPF maps", cpu, seconds > 0 ? 100 * cpu / seconds : 0,
-		result->peak_rss_bytes >> 20, (double)result->cost.map_bytes / (1 << 20));
+		" MiB RSS, %.1f MiB %s", cpu, seconds > 0 ? 100 * cpu / seconds : 0,
+		result->peak_rss_bytes >> 20, (double)result->cost.map_bytes / (1 << 20),
+		result->about.by == SAMPLER_BY_RING ? "rings" : "BPF maps");
 	if (result->cost.bpf_runs)
 		fprintf(stderr, ", BPF %.2f us a sample",
 			(double)result->cost.bpf_ns / 1000 / (double)result->cost.bpf_runs);
@@ -124,6 +127,23 @@ static void print_unwinding(const struct session_result *result)
 		   "their stacks were unwound here, at a higher cost");
 	print_loss("stacks ended at their leaf: no room for their copy", result->total.totals.raw_refused,
 		   "raise --ring-size");
+}
+
+/* What samples without BPF do not show. */
+static void print_source(const struct session_result *result)
+{
+	const struct sampler_about *about = &result->about;
+
+	if (about->by != SAMPLER_BY_RING)
+		return;
+	fprintf(stderr, "  unwinding  frame pointers only: the kernel's own call chains\n");
+	fprintf(stderr, "  NOTE       sampling without BPF: %s\n",
+		about->why[0] ? about->why : "as --source asked");
+	if (!about->sees_kernel)
+		fprintf(stderr, "  NOTE       time in the kernel is not seen: it is among the samples "
+				"not fired\n");
+	if (about->scope[0])
+		fprintf(stderr, "  NOTE       %s\n", about->scope);
 }
 
 /* How many kinds of targets were given: they are AND-ed. */
@@ -189,7 +209,8 @@ void profiling_summary(const struct profiling *profiling, const struct session_r
 		fprintf(stderr, "  NOTE       kernel functions have no names: kptr_restrict hides "
 				"them; run as root or\n             sysctl kernel.kptr_restrict=1 "
 				"and CAP_SYSLOG\n");
-	if (report->quality.user)
+	print_source(result);
+	if (report->quality.user && result->about.by != SAMPLER_BY_RING)
 		print_unwinding(result);
 	print_cost(result);
 }

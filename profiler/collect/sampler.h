@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sampler: its BPF object, one perf event per online CPU, and the draining of both.
+ * The sampler: takes samples by BPF or, where that cannot be loaded, from the rings of perf events
+ * (sampler_about.h), and hands both out in the same shape.
  *
  * Order of use: sampler_new, sampler_start, then any number of {sampler_drain_bodies;
  * sampler_end_epoch + sampler_drain_bodies + sampler_drain_counts}, sampler_stop, once more
@@ -15,10 +16,12 @@
 #include <sys/types.h>
 
 #include "bpf/sample.h"
+#include "profiler/collect/sampler_about.h"
 
 struct errmsg;
 struct sampler;
 struct shared_maps;
+struct sideband;
 struct targets;
 
 enum sampler_event {
@@ -34,6 +37,7 @@ enum sampler_unwind {
 };
 
 struct sampler_config {
+	enum sampler_by by;
 	enum sampler_event event;
 	enum sampler_unwind unwind;
 	unsigned int freq_hz; /* per CPU */
@@ -52,14 +56,22 @@ struct sampler_totals {
 	uint64_t lost_full, lost_busy;
 	/* not in the sum: */
 	uint64_t counts_full, body_ring_full, raw_refused, follow_full;
+	uint64_t throttled; /* times that the kernel paused an event of the ring's */
 };
 
 int sampler_new(const struct sampler_config *config, const struct targets *targets,
 		struct sampler **ret, struct errmsg *err);
 void sampler_free(struct sampler *sampler);
 
+/** sampler_about - how it samples and what it misses; borrowed */
+const struct sampler_about *sampler_about(const struct sampler *sampler);
+
 /** sampler_follow_command - profile @tgid (and its children) as the command of the target set */
 int sampler_follow_command(struct sampler *sampler, pid_t tgid);
+
+/** sampler_open_sideband - records of the processes that it can meet; after the command is told */
+int sampler_open_sideband(struct sampler *sampler, size_t ring_bytes_per_cpu,
+			  struct sideband **ret, struct errmsg *err);
 
 /** sampler_period - what one sample stands for, in ns or cycles */
 uint64_t sampler_period(const struct sampler *sampler);
@@ -117,7 +129,7 @@ void sampler_quiesce(struct sampler *sampler);
 /** sampler_poll_fd - wakes (edge-triggered) when raw stacks are about to fill the ring */
 int sampler_poll_fd(const struct sampler *sampler);
 
-/** sampler_shared_maps - the maps that it shares with other objects; they live as long as it */
+/** sampler_shared_maps - those shared with other BPF objects, living as long as it; NULL: no BPF */
 struct shared_maps *sampler_shared_maps(struct sampler *sampler);
 
 /** sampler_next_followed - walk the followed processes: 0 first; returns 0 at the end */

@@ -15,6 +15,7 @@ static void add_totals(struct sampler_totals *sum, const struct sampler_totals *
 	sum->body_ring_full += more->body_ring_full;
 	sum->raw_refused += more->raw_refused;
 	sum->follow_full += more->follow_full;
+	sum->throttled += more->throttled;
 }
 
 void window_report_add(struct window_report *sum, const struct window_report *more)

@@ -39,7 +39,8 @@ struct session_result {
 	int command_status; /* as a shell has it: 0-255, 128 + signal; -1 = none or still running */
 	struct window_report total; /* over all windows */
 	struct sampler_cost cost;
-	struct unwinding_stats unwinding;
+	struct sampler_about about;
+	struct unwinding_stats unwinding; /* all 0 without BPF */
 	uint64_t own_cpu_ns;
 	uint64_t peak_rss_bytes;
 	unsigned int cpu_cnt;
@@ -71,6 +72,8 @@ struct session_config {
 		      struct errmsg *err);
 	/* About once a second. May be NULL. */
 	void (*progress)(void *context, double seconds, uint64_t samples, uint64_t processes);
+	/* How samples will be taken. May be NULL. */
+	void (*sampling)(void *context, const struct sampler_about *about);
 	/* Sampling has begun. May be NULL. */
 	void (*started)(void *context);
 	void *context;
