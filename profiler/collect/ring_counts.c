@@ -116,6 +116,7 @@ static uint64_t take_kernel_stack(struct ring_counts *counts, const struct ring_
 	body->frame_cnt = (uint16_t)cnt;
 	body->end = sample->kernel_cnt >= counts->stack_max ? STACK_DEPTH : STACK_KERNEL_END;
 	body->leaf_is_exact = 1;
+	body->unchecked = 0;
 	body->mapped_ns = 0;
 	memcpy(body->frames, sample->kernel, cnt * sizeof(body->frames[0]));
 	return send_stack(counts, 0);
@@ -144,6 +145,7 @@ static uint64_t take_user_stack(struct ring_counts *counts, const struct ring_sa
 			    STACK_DEPTH :
 			    STACK_BROKEN;
 	body->leaf_is_exact = 1;
+	body->unchecked = 1;
 	body->mapped_ns = UINT64_MAX; /* frame pointers are the same whatever is mapped */
 	memcpy(body->frames, sample->user, cnt * sizeof(body->frames[0]));
 	return send_stack(counts, counts->generations[sample->pid % MAP_GENERATIONS]);
