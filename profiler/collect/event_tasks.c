@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,7 +26,9 @@
 #include "profiler/collect/targets.h"
 
 #define PASSES_MAX 20
+#define FILES_KEPT 256	/* for binaries and all else; two sets of events share the rest */
 #define ANNOUNCED_NS (2 * NS_PER_MS) /* a fork's record is written just after it shows in /proc */
+#define FILES_HINT "raise the limit of open files: ulimit -n 65536"
 
 struct task_list {
 	pid_t *tids; /* [cnt] */
@@ -36,7 +38,16 @@ struct task_list {
 void event_tasks_init(struct event_tasks *tasks, const struct perf_event_attr *attr,
 		      const struct event_rings *rings)
 {
-	*tasks = (struct event_tasks){ .attr = *attr, .rings = rings };
+	struct rlimit limit = { .rlim_cur = 1024 };
+	size_t files;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	files = (size_t)MIN(limit.rlim_cur, (rlim_t)1 << 30);
+	*tasks = (struct event_tasks){
+		.attr = *attr,
+		.rings = rings,
+		.cnt_max = (files > 2 * FILES_KEPT ? files - FILES_KEPT : files / 2) / 2,
+	};
 	hashmap_init(&tasks->opened, sizeof(pid_t), 0);
 	hashmap_init(&tasks->born, sizeof(pid_t), 0);
 }
@@ -73,7 +84,7 @@ static int keep_fd(struct event_tasks *tasks, int *fd)
 static int open_thread(struct event_tasks *tasks, pid_t tid)
 {
 	size_t before = tasks->cnt, i;
-	int code = 0;
+	int code = tasks->cnt + tasks->rings->cnt > tasks->cnt_max ? -EMFILE : 0;
 
 	for (i = 0; i < tasks->rings->cnt && !code; i++) {
 		const struct event_ring *ring = &tasks->rings->rings[i];
@@ -112,7 +123,6 @@ static int list_threads(void *context, pid_t tid)
 }
 
 struct list_processes {
-	struct event_tasks *tasks;
 	const struct targets *targets;
 	struct task_list *list;
 };
@@ -135,19 +145,17 @@ static int list_process(void *context, pid_t tgid)
 	if (stat(path, &owner) != 0 || owner.st_uid != geteuid() ||
 	    !has_wanted_name(lister->targets, tgid))
 		return 0;
-	lister->tasks->process_cnt++;
 	return task_proc_threads(tgid, list_threads, lister->list);
 }
 
 /* All threads that the targets name; different options are AND-ed, so the narrowest is enough. */
-static int list_targets(struct event_tasks *tasks, const struct targets *targets, pid_t command,
+static int list_targets(const struct event_tasks *tasks, const struct targets *targets, pid_t command,
 			struct task_list *list)
 {
-	struct list_processes lister = { .tasks = tasks, .targets = targets, .list = list };
+	struct list_processes lister = { .targets = targets, .list = list };
 	size_t i;
 	int code = 0;
 
-	tasks->process_cnt = 0;
 	list->cnt = 0;
 	if (command)
 		return task_proc_threads(command, list_threads, list);
@@ -201,6 +209,7 @@ static int open_new(struct event_tasks *tasks, const struct task_list *list, boo
 			return err_set(err, -ENOMEM, "cannot open perf events");
 		code = open_thread(tasks, tid);
 		added += !code;
+		tasks->taken_cnt += !code;
 		if (!code || code == -ESRCH)
 			continue;
 		if (code == -EMFILE && !named) {
@@ -213,7 +222,7 @@ static int open_new(struct event_tasks *tasks, const struct task_list *list, boo
 				err_hint(err, "it is another user's, or has more privileges: run "
 					      "with sudo");
 			else if (code == -EMFILE)
-				err_hint(err, "raise the limit of open files: ulimit -n 65536");
+				err_hint(err, FILES_HINT);
 			return code;
 		}
 		tasks->refused_cnt++;
@@ -233,6 +242,8 @@ int event_tasks_open(struct event_tasks *tasks, const struct targets *targets, p
 		code = list_targets(tasks, targets, command, &list);
 		if (code) {
 			err_set(err, code, "cannot list the threads of the targets");
+			if (code == -EMFILE)
+				err_hint(err, FILES_HINT);
 			break;
 		}
 		if (pass && tasks->attr.inherit) {

@@ -414,15 +414,19 @@ static void say_scope(struct ring_sampler *sampler)
 {
 	const struct event_tasks *events = &sampler->events;
 	struct sampler_about *about = &sampler->base.about;
+	int n;
 
 	if (sampler->command || sampler->targets->pid_cnt || sampler->targets->tid_cnt)
 		return;
-	snprintf(about->scope, sizeof(about->scope),
-		 "%zu processes of this user and what they start are sampled, others not%s%s",
-		 events->process_cnt,
-		 events->refused_cnt ? "; some of its threads are out of reach" : "",
-		 events->files_short ? "; the limit of open files left some out: ulimit -n 65536" :
-				       "");
+	n = snprintf(about->scope, sizeof(about->scope),
+		     "%zu threads of this user, and what they start, are sampled; others not",
+		     events->taken_cnt);
+	if (events->files_short)
+		snprintf(about->scope + n, sizeof(about->scope) - (size_t)n,
+			 ": the limit of open files is too low (ulimit -n 65536)");
+	else if (events->refused_cnt)
+		snprintf(about->scope + n, sizeof(about->scope) - (size_t)n,
+			 ", such as %zu that have more privileges", events->refused_cnt);
 }
 
 static int start_system(struct ring_sampler *sampler, struct errmsg *err)

@@ -8,14 +8,8 @@
 #include <unistd.h>
 
 #include "profiler/base/cleanup.h"
-#include "profiler/base/clock.h"
 #include "profiler/base/fileio.h"
 #include "profiler/base/strbuf.h"
-
-#define STAT_PPID 4 /* fields of /proc/PID/stat, counted from 1 */
-#define STAT_FLAGS 9
-#define STAT_STARTTIME 22
-#define PF_KTHREAD 0x00200000u /* include/linux/sched.h */
 
 static int visit_numbers(const char *path, int (*visit)(void *context, pid_t id), void *context)
 {
@@ -75,38 +69,6 @@ int task_proc_comm(pid_t tid, char ret[STACK_COMM_BYTES])
 	}
 	strbuf_free(&text);
 	return code;
-}
-
-/* The field at @number, counted from 1; NULL: there are not so many. */
-static const char *find_field(const char *text, int number)
-{
-	/* The name may hold blanks and brackets: fields are counted behind its last bracket. */
-	const char *at = strrchr(text, ')');
-	int field;
-
-	at = at && at[1] == ' ' ? at + 2 : NULL;
-	for (field = 3; field < number && at; field++) {
-		at = strchr(at, ' ');
-		at = at ? at + 1 : NULL;
-	}
-	return at;
-}
-
-bool task_proc_stat_parse(const char *text, long ticks_per_sec, struct task_proc_stat *ret)
-{
-	const char *parent = find_field(text, STAT_PPID), *flags = find_field(text, STAT_FLAGS);
-	const char *start = find_field(text, STAT_STARTTIME);
-	uint64_t ticks;
-
-	if (!parent || !flags || !start || ticks_per_sec <= 0)
-		return false;
-	ticks = strtoull(start, NULL, 10);
-	*ret = (struct task_proc_stat){
-		.start_boottime_ns = ticks * (NS_PER_SEC / (uint64_t)ticks_per_sec),
-		.parent = (pid_t)strtol(parent, NULL, 10),
-		.kernel_thread = (strtoul(flags, NULL, 10) & PF_KTHREAD) != 0,
-	};
-	return true;
 }
 
 int task_proc_stat(pid_t tgid, struct task_proc_stat *ret)
