@@ -13,14 +13,16 @@ static double percent(uint64_t part, uint64_t whole)
 	return whole ? 100.0 * (double)part / (double)whole : 0.0;
 }
 
-static void print_samples(const struct window_report *report)
+static void print_samples(const struct window_report *report, const struct sampler_about *about)
 {
 	const struct sampler_totals *totals = &report->totals;
 
 	fprintf(stderr,
-		"  samples    %" PRIu64 " due = %" PRIu64 " fired + %" PRId64
-		" not fired (CPU idle, timer late)\n",
-		totals->due, totals->fired, totals->not_fired);
+		"  samples    %" PRIu64 " due = %" PRIu64 " fired + %" PRId64 " not fired (%s)\n",
+		totals->due, totals->fired, totals->not_fired,
+		about->system_wide ? "CPU idle, timer late" :
+		about->sees_kernel ? "shorter than a period" :
+				     "in the kernel, or shorter than a period");
 	fprintf(stderr,
 		"             %" PRIu64 " fired = %" PRIu64 " counted + %" PRIu64 " idle + %" PRIu64
 		" filtered + %" PRIu64 " lost\n",
@@ -132,6 +134,7 @@ static void print_unwinding(const struct session_result *result)
 /* What samples without BPF do not show. */
 static void print_source(const struct session_result *result)
 {
+	const struct sampler_totals *totals = &result->total.totals;
 	const struct sampler_about *about = &result->about;
 
 	if (about->by != SAMPLER_BY_RING)
@@ -142,6 +145,10 @@ static void print_source(const struct session_result *result)
 	if (!about->sees_kernel)
 		fprintf(stderr, "  NOTE       time in the kernel is not seen: it is among the samples "
 				"not fired\n");
+	/* Each thread's event begins with a whole period of its own. */
+	if (!about->system_wide && totals->not_fired * 10 > (int64_t)totals->due)
+		fprintf(stderr, "  NOTE       programs and threads that live shorter than a sampling "
+				"period are missed:\n             raise -F\n");
 	if (about->scope[0])
 		fprintf(stderr, "  NOTE       %s\n", about->scope);
 }
@@ -193,7 +200,7 @@ void profiling_summary(const struct profiling *profiling, const struct session_r
 	fprintf(stderr, "ebpfprof: %.1f s, %u CPU%s at %u Hz\n",
 		(double)report->duration_ns / NS_PER_SEC, result->cpu_cnt,
 		result->cpu_cnt == 1 ? "" : "s", profiling->freq_hz);
-	print_samples(report);
+	print_samples(report, &result->about);
 	print_losses(report);
 	if (report->totals.counted)
 		print_stacks(report, hot);

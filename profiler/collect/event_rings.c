@@ -47,25 +47,19 @@ static int open_ring(struct event_rings *rings, unsigned int cpu, struct event_r
 		.use_clockid = 1,
 		.clockid = CLOCK_MONOTONIC,
 		.watermark = 1,
+		.wakeup_watermark = (uint32_t)(rings->bytes / 2),
 	};
 	struct epoll_event wanted = { .events = EPOLLIN };
 	_cleanup_close_ int fd = -1;
 	int code;
 
-	for (;;) {
-		attr.wakeup_watermark = (uint32_t)(rings->bytes / 2);
-		fd = perf_event_open_of(&attr, 0, (int)cpu, 0);
-		if (fd < 0)
-			return fd;
-		code = perf_ring_map(fd, rings->bytes, &ring->ring);
-		if (!code)
-			break;
-		/* -EPERM: kernel.perf_event_mlock_kb and RLIMIT_MEMLOCK are used up. */
-		if (code != -EPERM || rings->bytes / 2 < ring_bytes_min())
-			return code == -EPERM ? -ENOBUFS : code;
-		close(fd_take(&fd));
-		rings->bytes /= 2;
-	}
+	fd = perf_event_open_of(&attr, 0, (int)cpu, 0);
+	if (fd < 0)
+		return fd;
+	code = perf_ring_map(fd, rings->bytes, &ring->ring);
+	/* -EPERM: kernel.perf_event_mlock_kb and RLIMIT_MEMLOCK are used up. */
+	if (code)
+		return code == -EPERM ? -ENOBUFS : code;
 	if (epoll_ctl(rings->epoll_fd, EPOLL_CTL_ADD, fd, &wanted) != 0) {
 		code = -errno;
 		perf_ring_unmap(&ring->ring);
@@ -175,25 +169,35 @@ static int open_failed(int code, struct errmsg *err)
 	return code;
 }
 
-int event_rings_open(struct event_rings *rings, size_t bytes, struct errmsg *err)
+static int open_all(struct event_rings *rings, size_t bytes)
 {
 	struct cpu_set_bits online;
 	unsigned int cpu;
 	int code;
 
 	*rings = (struct event_rings)EVENT_RINGS_INIT;
-	rings->bytes = MAX(bytes, ring_bytes_min());
+	rings->bytes = bytes;
 	rings->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	code = rings->epoll_fd < 0 ? -errno : cpus_online(&online);
-	for (cpu = 0; cpu < CPUS_MAX && !code; cpu++) {
-		if (!cpus_has(&online, cpu))
-			continue;
-		code = event_rings_add_cpu(rings, cpu);
+	for (cpu = 0; cpu < CPUS_MAX && !code; cpu++)
+		if (cpus_has(&online, cpu))
+			code = event_rings_add_cpu(rings, cpu);
+	if (code)
+		event_rings_close(rings);
+	return code;
+}
+
+int event_rings_open(struct event_rings *rings, size_t bytes, struct errmsg *err)
+{
+	int code;
+
+	bytes = MAX(bytes, ring_bytes_min());
+	code = open_all(rings, bytes);
+	while (code == -ENOBUFS && bytes / 2 >= ring_bytes_min()) {
+		bytes /= 2;
+		code = open_all(rings, bytes);
 	}
-	if (!code)
-		return 0;
-	event_rings_close(rings);
-	return open_failed(code, err);
+	return code ? open_failed(code, err) : 0;
 }
 
 void event_rings_close(struct event_rings *rings)

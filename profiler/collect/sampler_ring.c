@@ -189,6 +189,19 @@ static size_t ring_bytes(const struct sampler_config *config)
 				    sampler_power_of_two(want, RING_BYTES, RING_BYTES_MAX);
 }
 
+/* Where locked memory is short, the side-band's rings are to find as much as these. */
+static int open_rings(struct ring_sampler *sampler, struct errmsg *err)
+{
+	size_t bytes = ring_bytes(&sampler->base.config), got;
+	int code = event_rings_open(&sampler->rings, bytes, err);
+
+	got = sampler->rings.bytes;
+	if (code || got == bytes)
+		return code;
+	event_rings_close(&sampler->rings);
+	return event_rings_open(&sampler->rings, got / 2, err);
+}
+
 static int ring_open_all(struct ring_sampler *sampler, struct errmsg *err)
 {
 	struct sampler_config *config = &sampler->base.config;
@@ -197,7 +210,7 @@ static int ring_open_all(struct ring_sampler *sampler, struct errmsg *err)
 
 	host_raise_files(); /* a command that was forked before keeps its own limits */
 	host_raise_memlock();
-	code = event_rings_open(&sampler->rings, ring_bytes(config), err);
+	code = open_rings(sampler, err);
 	if (code)
 		return code;
 	samples = sampler_samples_in(config, (unsigned int)sampler->rings.cnt, config->flush_ns);
