@@ -21,8 +21,8 @@ struct event_ring {
 	int fd; /* of a dummy event, by which the ring is mapped */
 	unsigned int cpu;
 	struct perf_ring ring;
-	char *copy; /* see perf_ring_record() */
-	uint64_t head; /* as of event_rings_begin() */
+	char *copy;				/* see perf_ring_record() */
+	uint64_t head;				/* as of event_rings_begin() */
 	const struct perf_event_header *record; /* the next to be read; NULL = none */
 	uint64_t time_ns;			/* of it */
 };

@@ -26,7 +26,7 @@
 #include "profiler/collect/targets.h"
 
 #define PASSES_MAX 20
-#define FILES_KEPT 256	/* for binaries and all else; two sets of events share the rest */
+#define FILES_KEPT 256 /* for binaries and all else; two sets of events share the rest */
 #define ANNOUNCED_NS (2 * NS_PER_MS) /* a fork's record is written just after it shows in /proc */
 #define FILES_HINT "raise the limit of open files: ulimit -n 65536"
 
@@ -88,8 +88,7 @@ static int open_thread(struct event_tasks *tasks, pid_t tid)
 
 	for (i = 0; i < tasks->rings->cnt && !code; i++) {
 		const struct event_ring *ring = &tasks->rings->rings[i];
-		_cleanup_close_ int fd =
-			perf_event_open_of(&tasks->attr, tid, (int)ring->cpu, 0);
+		_cleanup_close_ int fd = perf_event_open_of(&tasks->attr, tid, (int)ring->cpu, 0);
 
 		code = fd < 0 ? fd : event_ring_attach(ring, fd);
 		if (!code)
@@ -131,8 +130,8 @@ static bool has_wanted_name(const struct targets *targets, pid_t tgid)
 {
 	char comm[TARGET_COMM_BYTES] = {};
 
-	return !targets->comm_cnt || (task_proc_comm(tgid, comm) == 0 &&
-				      targets_have_comm(targets, comm));
+	return !targets->comm_cnt ||
+	       (task_proc_comm(tgid, comm) == 0 && targets_have_comm(targets, comm));
 }
 
 static int list_process(void *context, pid_t tgid)
@@ -149,8 +148,8 @@ static int list_process(void *context, pid_t tgid)
 }
 
 /* All threads that the targets name; different options are AND-ed, so the narrowest is enough. */
-static int list_targets(const struct event_tasks *tasks, const struct targets *targets, pid_t command,
-			struct task_list *list)
+static int list_targets(const struct event_tasks *tasks, const struct targets *targets,
+			pid_t command, struct task_list *list)
 {
 	struct list_processes lister = { .targets = targets, .list = list };
 	size_t i;

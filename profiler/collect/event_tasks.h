@@ -22,11 +22,11 @@ struct event_tasks {
 	const struct event_rings *rings; /* borrowed: where they write */
 	int *fds;			 /* [cnt] */
 	size_t cnt, capacity, cnt_max;
-	struct hashmap opened;	/* pid_t tid -> nothing: has events of its own */
-	struct hashmap born;	/* pid_t tid -> nothing: inherited its parent's */
-	size_t taken_cnt;	/* threads that have events */
-	size_t refused_cnt;	/* threads of our user that are more privileged than we are */
-	bool files_short;	/* the limit of open files ended the scan */
+	struct hashmap opened; /* pid_t tid -> nothing: has events of its own */
+	struct hashmap born;   /* pid_t tid -> nothing: inherited its parent's */
+	size_t taken_cnt;      /* threads that have events */
+	size_t refused_cnt;    /* threads of our user that are more privileged than we are */
+	bool files_short;      /* the limit of open files ended the scan */
 };
 
 /**

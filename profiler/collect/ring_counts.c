@@ -22,8 +22,7 @@ void ring_counts_init(struct ring_counts *counts, uint32_t entries_max, size_t s
 
 	*counts = (struct ring_counts){ .entries_max = entries_max, .stack_max = stack_max };
 	for (i = 0; i < 2; i++) {
-		hashmap_init(&counts->banks[i].counts, sizeof(struct sample_key),
-			     sizeof(uint64_t));
+		hashmap_init(&counts->banks[i].counts, sizeof(struct sample_key), sizeof(uint64_t));
 		hashmap_init(&counts->banks[i].seen, sizeof(uint64_t), 0);
 	}
 }
@@ -98,8 +97,7 @@ static uint64_t send_stack(struct ring_counts *counts, uint32_t generation)
 	body->id = hash_bytes(&identity, sizeof(identity));
 	body->id += body->id == 0;
 	send_body(counts, body->id, body,
-		  offsetof(struct stack_body, frames) +
-			  body->frame_cnt * sizeof(body->frames[0]));
+		  offsetof(struct stack_body, frames) + body->frame_cnt * sizeof(body->frames[0]));
 	return body->id;
 }
 

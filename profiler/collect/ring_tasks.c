@@ -18,6 +18,7 @@
 #include "profiler/collect/targets.h"
 #include "profiler/collect/task_proc.h"
 
+#define TICK_NS (10 * NS_PER_MS)
 #define TASKS_MAX (1u << 20) /* beyond that new ones have no names */
 
 void ring_tasks_init(struct ring_tasks *tasks, const struct targets *targets)
@@ -26,6 +27,8 @@ void ring_tasks_init(struct ring_tasks *tasks, const struct targets *targets)
 		.targets = targets,
 		.boot_offset_ns = clock_read_ns(CLOCK_BOOTTIME) - monotonic_ns(),
 	};
+	/* Start times in /proc are in clock ticks. */
+	tasks->since_boottime_ns = clock_read_ns(CLOCK_BOOTTIME) - TICK_NS;
 	hashmap_init(&tasks->processes, sizeof(pid_t), sizeof(struct ring_process));
 	hashmap_init(&tasks->threads, sizeof(pid_t), sizeof(struct ring_thread));
 }
@@ -111,7 +114,8 @@ static int adopt_process(void *context, pid_t tgid)
 	const struct ring_process *parent;
 	struct task_proc_stat stat;
 
-	if (hashmap_get(&tasks->processes, &tgid) || task_proc_stat(tgid, &stat) != 0)
+	if (hashmap_get(&tasks->processes, &tgid) || task_proc_stat(tgid, &stat) != 0 ||
+	    stat.start_boottime_ns < tasks->since_boottime_ns)
 		return 0;
 	parent = hashmap_get(&tasks->processes, &stat.parent);
 	if (!parent || !parent->target_bits)

@@ -22,6 +22,7 @@ struct ring_tasks {
 	struct hashmap processes;      /* pid_t tgid -> struct ring_process */
 	struct hashmap threads;	       /* pid_t tid -> struct ring_thread */
 	uint64_t boot_offset_ns;       /* CLOCK_BOOTTIME - CLOCK_MONOTONIC */
+	uint64_t since_boottime_ns;    /* older children of targets are none */
 	bool has_exited;	       /* some can be forgotten */
 };
 
@@ -53,7 +54,7 @@ int ring_tasks_follow(struct ring_tasks *tasks, pid_t tgid, uint32_t bits);
 /** ring_tasks_scan - learn the names of all that run now: -ENOMEM, or what keeps /proc shut */
 int ring_tasks_scan(struct ring_tasks *tasks);
 
-/** ring_tasks_adopt - records were lost: children of targets that we do not know are targets */
+/** ring_tasks_adopt - no record told of them: children of targets, born since, are targets; -errno */
 int ring_tasks_adopt(struct ring_tasks *tasks);
 
 /** ring_tasks_apply - what a record told; records come in the order of their time; -ENOMEM */

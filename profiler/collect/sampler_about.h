@@ -13,11 +13,11 @@ enum sampler_by {
 
 /* What a sampler does and does not see; by value, so that it outlives the sampler. */
 struct sampler_about {
-	enum sampler_by by;    /* never AUTO */
-	bool system_wide;      /* every task of the machine is met, and then filtered */
-	bool sees_kernel;      /* samples taken in the kernel are among them */
-	char why[768];	       /* why not by BPF: the refusal; "" = asked for, or it is by BPF */
-	char scope[200];       /* whom it misses that a target option names; "" = nobody */
+	enum sampler_by by; /* never AUTO */
+	bool system_wide;   /* every task of the machine is met, and then filtered */
+	bool sees_kernel;   /* samples taken in the kernel are among them */
+	char why[768];	    /* why not by BPF: the refusal; "" = asked for, or it is by BPF */
+	char scope[200];    /* whom it misses that a target option names; "" = nobody */
 };
 
 /**

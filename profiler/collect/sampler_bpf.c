@@ -72,18 +72,18 @@ static void size_config(struct sampler_config *config, unsigned int cpu_cnt)
 	uint64_t samples = sampler_samples_in(config, cpu_cnt, config->flush_ns);
 
 	if (!config->counts_entries)
-		config->counts_entries = sampler_power_of_two(samples / 2, SAMPLER_COUNTS_MIN,
-							      SAMPLER_COUNTS_MAX);
+		config->counts_entries =
+			sampler_power_of_two(samples / 2, SAMPLER_COUNTS_MIN, SAMPLER_COUNTS_MAX);
 	if (!config->ring_bytes) {
 		uint64_t per_cpu = RING_BYTES_PER_CPU * MAX(config->freq_hz / 99, 1u);
 
-		config->ring_bytes =
-			sampler_power_of_two(cpu_cnt * MIN(per_cpu, 512u << 10), RING_BYTES_MIN, 8u << 20);
+		config->ring_bytes = sampler_power_of_two(cpu_cnt * MIN(per_cpu, 512u << 10),
+							  RING_BYTES_MIN, 8u << 20);
 	}
 }
 
-static int load_sampler(struct bpf_sampler *sampler, const struct targets *targets, uint32_t seen_slots,
-			struct errmsg *err)
+static int load_sampler(struct bpf_sampler *sampler, const struct targets *targets,
+			uint32_t seen_slots, struct errmsg *err)
 {
 	const struct sampler_config *config = &sampler->base.config;
 	struct sampler_bpf *skel = sampler_bpf__open();
@@ -147,8 +147,8 @@ static int open_all(struct bpf_sampler *sampler, const struct targets *targets, 
 	size_config(&sampler->base.config, cpus_cnt(&online));
 	shared.with_tables = true;
 	shared.ring_bytes = sampler->base.config.ring_bytes;
-	shared.seen_slots = sampler_power_of_two(sampler->base.config.counts_entries, SEEN_SLOTS_MIN,
-					 SEEN_SLOTS_MAX);
+	shared.seen_slots = sampler_power_of_two(sampler->base.config.counts_entries,
+						 SEEN_SLOTS_MIN, SEEN_SLOTS_MAX);
 	sampler->event_fds = malloc(CPUS_MAX * sizeof(*sampler->event_fds));
 	if (!sampler->event_fds)
 		return err_set(err, -ENOMEM, "cannot start the sampler");
@@ -163,8 +163,8 @@ static int open_all(struct bpf_sampler *sampler, const struct targets *targets, 
 		code = load_sampler(sampler, targets, shared.seen_slots, err);
 	if (code)
 		return code;
-	sampler->ring = ring_buffer__new(shared_maps_bodies_fd(sampler->maps), ring_visit, sampler,
-					 NULL);
+	sampler->ring =
+		ring_buffer__new(shared_maps_bodies_fd(sampler->maps), ring_visit, sampler, NULL);
 	return sampler->ring ? 0 : err_set(err, -errno, "cannot map the BPF ring buffer");
 }
 
@@ -185,7 +185,7 @@ static void bpf_free(struct sampler *base)
 }
 
 static int bpf_open(const struct sampler_config *config, const struct targets *targets,
-		struct sampler **ret, struct errmsg *err)
+		    struct sampler **ret, struct errmsg *err)
 {
 	struct bpf_sampler *sampler = calloc(1, sizeof(*sampler));
 	int code;
@@ -403,8 +403,9 @@ static int bpf_drain_bodies(struct sampler *base, const struct body_handler *han
 }
 
 static int bpf_drain_counts(struct sampler *base, uint32_t epoch,
-			 int (*count)(void *context, const struct sample_key *key, uint64_t value),
-			 void *context)
+			    int (*count)(void *context, const struct sample_key *key,
+					 uint64_t value),
+			    void *context)
 {
 	struct bpf_sampler *sampler = of(base);
 	_cleanup_free_ struct sample_key *keys = calloc(DRAIN_BATCH, sizeof(*keys));

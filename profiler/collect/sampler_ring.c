@@ -19,20 +19,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "profiler/base/cleanup.h"
 #include "profiler/base/clock.h"
 #include "profiler/base/err.h"
-#include "profiler/base/fileio.h"
-#include "profiler/base/strbuf.h"
-#include "profiler/collect/cpus.h"
-#include "profiler/collect/event_rings.h"
-#include "profiler/collect/event_tasks.h"
 #include "profiler/collect/host.h"
 #include "profiler/collect/ring_counts.h"
+#include "profiler/collect/ring_events.h"
 #include "profiler/collect/ring_tasks.h"
 #include "profiler/collect/sampler_source.h"
 #include "profiler/collect/sideband.h"
@@ -40,28 +33,16 @@
 
 #define RING_BYTES (128u << 10) /* with the side-band's less than a user may lock by default */
 #define RING_BYTES_MAX (8u << 20)
-#define COUNTS_PER_CPU_MAX 262144u
-#define STACK_MAX_DEFAULT 127u
+#define COUNTS_MAX 262144u
 #define ADOPT_NS NS_PER_SEC
-
-/* An event of a whole CPU. */
-struct cpu_event {
-	int fd;
-	unsigned int cpu;
-};
 
 struct ring_sampler {
 	struct sampler base;
 	const struct targets *targets; /* borrowed */
-	struct perf_event_attr attr;
-	struct event_rings rings;
-	struct event_tasks events;   /* of threads, unless system_wide */
-	struct cpu_event *cpu_events; /* [cpu_event_cnt], if system_wide */
-	size_t cpu_event_cnt;
-	uint64_t retired_count; /* periods of events whose CPU has gone */
-	uint64_t due_reported;
+	struct ring_events events;
 	struct ring_tasks tasks;
 	struct ring_counts counts;
+	uint64_t due_reported;
 	pid_t command;
 	bool started;
 	uint64_t next_adopt_ns;
@@ -79,103 +60,15 @@ static const struct ring_sampler *const_of(const struct sampler *sampler)
 
 /* ---- opening ---- */
 
-/* How deep the kernel's walk goes; it cannot be changed while our events are open. */
-static unsigned int stack_max(void)
-{
-	struct strbuf text = STRBUF_INIT;
-	unsigned long max = 0;
-
-	if (read_path("/proc/sys/kernel/perf_event_max_stack", 64, &text) == 0)
-		max = strtoul(text.text, NULL, 10);
-	strbuf_free(&text);
-	return (unsigned int)MIN(max ? max : STACK_MAX_DEFAULT, (unsigned long)STACK_FRAMES_MAX);
-}
-
-static void fill_attr(struct ring_sampler *sampler)
-{
-	const struct sampler_config *config = &sampler->base.config;
-
-	sampler->attr = (struct perf_event_attr){
-		.size = sizeof(sampler->attr),
-		.type = PERF_TYPE_SOFTWARE,
-		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.sample_period = sampler->base.period,
-		.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_CALLCHAIN,
-		.sample_id_all = 1,
-		.sample_max_stack = (uint16_t)sampler->counts.stack_max,
-		.exclude_callchain_user = !config->with_user,
-		.exclude_callchain_kernel = !config->with_kernel,
-		.task = 1,
-		.comm = 1,
-		.comm_exec = 1,
-		.use_clockid = 1,
-		.clockid = CLOCK_MONOTONIC,
-	};
-	if (config->event == SAMPLER_CYCLES) {
-		sampler->attr.type = PERF_TYPE_HARDWARE;
-		sampler->attr.config = PERF_COUNT_HW_CPU_CYCLES;
-	}
-}
-
-/* Would @attr open for @pid on @cpu? 0 or -errno. */
-static int try_event(struct perf_event_attr attr, pid_t pid, int cpu)
-{
-	int fd;
-
-	attr.disabled = 1;
-	fd = perf_event_open_of(&attr, pid, cpu, 0);
-	if (fd < 0)
-		return fd;
-	close(fd);
-	return 0;
-}
-
-/* What of the machine may be seen: @attr gets what it has to leave out. 0 or -errno. */
-static int find_scope(struct perf_event_attr *attr, int cpu, struct sampler_about *about)
-{
-	int code = try_event(*attr, -1, cpu);
-
-	about->system_wide = about->sees_kernel = code == 0;
-	if (code != -EACCES && code != -EPERM)
-		return code;
-	code = try_event(*attr, 0, cpu);
-	about->sees_kernel = code == 0;
-	if (code != -EACCES && code != -EPERM)
-		return code;
-	attr->exclude_kernel = 1;
-	return try_event(*attr, 0, cpu);
-}
-
-int sampler_ring_try(bool *ret_system_wide)
-{
-	struct ring_sampler sampler = {};
-	struct cpu_set_bits online;
-	struct sampler_config config = {
-		.freq_hz = 1, .with_user = true, .with_kernel = true
-	};
-	int code = cpus_online(&online), cpu = 0;
-
-	if (code)
-		return code;
-	while (!cpus_has(&online, (unsigned int)cpu))
-		cpu++;
-	sampler_init(&sampler.base, &sampler_source_ring, &config);
-	sampler.counts.stack_max = stack_max();
-	fill_attr(&sampler);
-	code = find_scope(&sampler.attr, cpu, &sampler.base.about);
-	if (!code)
-		*ret_system_wide = sampler.base.about.system_wide;
-	return code;
-}
-
 /* What this way cannot do, said before anything is opened. */
 static int check_config(const struct ring_sampler *sampler, struct errmsg *err)
 {
 	const struct sampler_about *about = &sampler->base.about;
 
 	if (sampler->base.config.unwind == SAMPLER_UNWIND_TABLE)
-		return err_say(err, -ENOTSUP, "--unwind table: without BPF stacks are walked by "
-					      "frame pointers only");
+		return err_say(err, -ENOTSUP,
+			       "--unwind table: without BPF stacks are walked by "
+			       "frame pointers only");
 	if (sampler->targets->cgroup_cnt && !about->system_wide)
 		return err_say(err, -EPERM, "--cgroup needs CAP_PERFMON: run with sudo");
 	return 0;
@@ -189,54 +82,28 @@ static size_t ring_bytes(const struct sampler_config *config)
 				    sampler_power_of_two(want, RING_BYTES, RING_BYTES_MAX);
 }
 
-/* Where locked memory is short, the side-band's rings are to find as much as these. */
-static int open_rings(struct ring_sampler *sampler, struct errmsg *err)
-{
-	size_t bytes = ring_bytes(&sampler->base.config), got;
-	int code = event_rings_open(&sampler->rings, bytes, err);
-
-	got = sampler->rings.bytes;
-	if (code || got == bytes)
-		return code;
-	event_rings_close(&sampler->rings);
-	return event_rings_open(&sampler->rings, got / 2, err);
-}
-
 static int ring_open_all(struct ring_sampler *sampler, struct errmsg *err)
 {
 	struct sampler_config *config = &sampler->base.config;
 	uint64_t samples;
-	int code;
+	int code = ring_events_open(&sampler->events, ring_bytes(config), err);
 
-	host_raise_files(); /* a command that was forked before keeps its own limits */
-	host_raise_memlock();
-	code = open_rings(sampler, err);
 	if (code)
 		return code;
-	samples = sampler_samples_in(config, (unsigned int)sampler->rings.cnt, config->flush_ns);
+	samples = sampler_samples_in(config, (unsigned int)sampler->events.rings.cnt,
+				     config->flush_ns);
 	if (!config->counts_entries)
-		config->counts_entries = sampler_power_of_two(samples, SAMPLER_COUNTS_MIN,
-							      COUNTS_PER_CPU_MAX);
-	ring_counts_init(&sampler->counts, config->counts_entries, stack_max());
-	fill_attr(sampler);
-	code = find_scope(&sampler->attr, (int)sampler->rings.rings[0].cpu, &sampler->base.about);
-	if (code)
-		return perf_event_failed(code,
-					 config->event == SAMPLER_CYCLES ? "cycles" : "cpu-clock",
-					 (int)sampler->rings.rings[0].cpu, err);
+		config->counts_entries =
+			sampler_power_of_two(samples, SAMPLER_COUNTS_MIN, COUNTS_MAX);
+	ring_counts_init(&sampler->counts, config->counts_entries, ring_events_stack_max());
 	return check_config(sampler, err);
 }
 
 static void ring_free(struct sampler *base)
 {
 	struct ring_sampler *sampler = of(base);
-	size_t i;
 
-	for (i = 0; i < sampler->cpu_event_cnt; i++)
-		close(sampler->cpu_events[i].fd);
-	free(sampler->cpu_events);
-	event_tasks_close(&sampler->events);
-	event_rings_close(&sampler->rings);
+	ring_events_close(&sampler->events);
 	ring_tasks_free(&sampler->tasks);
 	ring_counts_free(&sampler->counts);
 	free(sampler);
@@ -254,10 +121,12 @@ static int ring_open(const struct sampler_config *config, const struct targets *
 	sampler_init(&sampler->base, &sampler_source_ring, config);
 	sampler->base.about.by = SAMPLER_BY_RING;
 	sampler->targets = targets;
-	sampler->rings = (struct event_rings)EVENT_RINGS_INIT;
+	host_raise_files(); /* a command that was forked before keeps its own limits */
+	host_raise_memlock();
 	ring_tasks_init(&sampler->tasks, targets);
 	ring_counts_init(&sampler->counts, 0, 0);
-	event_tasks_init(&sampler->events, &sampler->attr, &sampler->rings);
+	ring_events_init(&sampler->events, config, sampler->base.period, targets,
+			 &sampler->base.about);
 	code = ring_open_all(sampler, err);
 	for (i = 0; i < targets->pid_cnt && !code; i++) {
 		code = ring_tasks_follow(&sampler->tasks, targets->pids[i], TARGET_BY_PID);
@@ -290,211 +159,35 @@ static int ring_open_sideband(struct sampler *base, size_t ring_bytes_per_cpu,
 	return sideband_new_of(sampler->targets, sampler->command, ring_bytes_per_cpu, ret, err);
 }
 
-/* ---- events of CPUs ---- */
-
-static int open_cpu_event(struct ring_sampler *sampler, const struct event_ring *ring, pid_t pid,
-			  unsigned long flags)
-{
-	struct cpu_event *events = realloc(sampler->cpu_events,
-					   (sampler->cpu_event_cnt + 1) * sizeof(*events));
-	_cleanup_close_ int fd = -1;
-	int code;
-
-	if (!events)
-		return -ENOMEM;
-	sampler->cpu_events = events;
-	fd = perf_event_open_of(&sampler->attr, pid, (int)ring->cpu, flags);
-	code = fd < 0 ? fd : event_ring_attach(ring, fd);
-	if (code)
-		return code;
-	events[sampler->cpu_event_cnt++] = (struct cpu_event){ fd_take(&fd), ring->cpu };
-	return 0;
-}
-
-/* Does the directory @inner lie in @outer?  Then outer's events meet its tasks too. */
-static bool is_below(int inner, int outer)
-{
-	char link[64], paths[2][4096];
-	int fds[2] = { inner, outer }, i;
-	size_t len;
-
-	for (i = 0; i < 2; i++) {
-		ssize_t n;
-
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", fds[i]);
-		n = readlink(link, paths[i], sizeof(paths[i]) - 1);
-		if (n < 0)
-			return false;
-		paths[i][n] = '\0';
-	}
-	len = strlen(paths[1]);
-	return strncmp(paths[0], paths[1], len) == 0 && (!paths[0][len] || paths[0][len] == '/');
-}
-
-static bool is_covered(const struct targets *targets, size_t index)
-{
-	size_t i;
-
-	for (i = 0; i < targets->cgroup_cnt; i++) {
-		if (i == index || !is_below(targets->cgroup_fds[index], targets->cgroup_fds[i]))
-			continue;
-		/* Of one that is named twice the first counts. */
-		if (i < index || !is_below(targets->cgroup_fds[i], targets->cgroup_fds[index]))
-			return true;
-	}
-	return false;
-}
-
-static int open_cpu(struct ring_sampler *sampler, const struct event_ring *ring)
-{
-	const struct targets *targets = sampler->targets;
-	size_t i;
-	int code = 0;
-
-	if (!targets->cgroup_cnt)
-		code = open_cpu_event(sampler, ring, -1, 0);
-	for (i = 0; i < targets->cgroup_cnt && !code; i++)
-		if (!is_covered(targets, i))
-			code = open_cpu_event(sampler, ring, targets->cgroup_fds[i],
-					      PERF_FLAG_PID_CGROUP);
-	sampler->base.cpu_cnt += !code;
-	return code;
-}
-
-static uint64_t event_count(int fd)
-{
-	uint64_t count = 0;
-
-	return read(fd, &count, sizeof(count)) == sizeof(count) ? count : 0;
-}
-
-static void close_cpu(struct ring_sampler *sampler, unsigned int cpu)
-{
-	size_t i;
-
-	for (i = 0; i < sampler->cpu_event_cnt;) {
-		struct cpu_event *event = &sampler->cpu_events[i];
-
-		if (event->cpu != cpu) {
-			i++;
-			continue;
-		}
-		sampler->retired_count += event_count(event->fd) / sampler->base.period;
-		close(event->fd);
-		*event = sampler->cpu_events[--sampler->cpu_event_cnt];
-	}
-	sampler->base.cpu_cnt--;
-}
-
-static bool has_cpu(const struct ring_sampler *sampler, unsigned int cpu)
-{
-	size_t i;
-
-	for (i = 0; i < sampler->cpu_event_cnt; i++)
-		if (sampler->cpu_events[i].cpu == cpu)
-			return true;
-	return false;
-}
-
-/* A thread's events wait on an offline CPU; a CPU that was never online has none. */
-static int ring_check_cpus(struct sampler *base)
-{
-	struct ring_sampler *sampler = of(base);
-	struct cpu_set_bits online;
-	int code = cpus_online(&online), changed = 0;
-	unsigned int cpu;
-
-	if (code || !sampler->started || !base->about.system_wide)
-		return code;
-	for (cpu = 0; cpu < CPUS_MAX; cpu++) {
-		bool have = has_cpu(sampler, cpu);
-
-		if (have == cpus_has(&online, cpu))
-			continue;
-		if (have)
-			close_cpu(sampler, cpu);
-		else if (event_rings_find(&sampler->rings, cpu) ||
-			 event_rings_add_cpu(&sampler->rings, cpu) == 0)
-			open_cpu(sampler, event_rings_find(&sampler->rings, cpu));
-		changed++;
-	}
-	return changed;
-}
-
-/* ---- start and stop ---- */
-
-static void say_scope(struct ring_sampler *sampler)
-{
-	const struct event_tasks *events = &sampler->events;
-	struct sampler_about *about = &sampler->base.about;
-	int n;
-
-	if (sampler->command || sampler->targets->pid_cnt || sampler->targets->tid_cnt)
-		return;
-	n = snprintf(about->scope, sizeof(about->scope),
-		     "%zu threads of this user, and what they start, are sampled; others not",
-		     events->taken_cnt);
-	if (events->files_short)
-		snprintf(about->scope + n, sizeof(about->scope) - (size_t)n,
-			 ": the limit of open files is too low (ulimit -n 65536)");
-	else if (events->refused_cnt)
-		snprintf(about->scope + n, sizeof(about->scope) - (size_t)n,
-			 ", such as %zu that have more privileges", events->refused_cnt);
-}
-
-static int start_system(struct ring_sampler *sampler, struct errmsg *err)
-{
-	size_t i;
-	int code;
-
-	for (i = 0; i < sampler->rings.cnt; i++) {
-		code = open_cpu(sampler, &sampler->rings.rings[i]);
-		/* It may have gone offline since. */
-		if (code && code != -ENODEV)
-			return perf_event_failed(code, sampler->targets->cgroup_cnt ?
-							       "cgroup's cpu-clock" : "cpu-clock",
-						 (int)sampler->rings.rings[i].cpu, err);
-	}
-	return 0;
-}
-
-static int start_own(struct ring_sampler *sampler, struct errmsg *err)
-{
-	int code;
-
-	/* A thread of -t is watched without those that it starts. */
-	sampler->attr.inherit = !sampler->targets->tid_cnt;
-	sampler->events.attr = sampler->attr;
-	code = event_tasks_open(&sampler->events, sampler->targets, sampler->command, err);
-	sampler->base.cpu_cnt = (unsigned int)sampler->rings.cnt;
-	say_scope(sampler);
-	return code;
-}
-
 static int ring_start(struct sampler *base, struct errmsg *err)
 {
 	struct ring_sampler *sampler = of(base);
-	int code = base->about.system_wide ? start_system(sampler, err) : start_own(sampler, err);
+	int code = ring_events_start(&sampler->events, sampler->command, err);
 
 	if (code)
 		return code;
 	/* Behind the events, so that nobody who starts now falls between the two. */
-	if (ring_tasks_scan(&sampler->tasks) == -ENOMEM)
+	if (ring_tasks_adopt(&sampler->tasks) == -ENOMEM ||
+	    ring_tasks_scan(&sampler->tasks) == -ENOMEM)
 		return err_set(err, -ENOMEM, "cannot remember the host's processes");
+	base->cpu_cnt = sampler->events.cpu_cnt;
 	sampler->started = true;
 	return 0;
 }
 
 static void ring_stop(struct sampler *base)
 {
-	struct ring_sampler *sampler = of(base);
-	size_t i;
+	ring_events_stop(&of(base)->events);
+	of(base)->started = false;
+}
 
-	for (i = 0; i < sampler->cpu_event_cnt; i++)
-		ioctl(sampler->cpu_events[i].fd, PERF_EVENT_IOC_DISABLE, 0);
-	for (i = 0; i < sampler->events.cnt; i++)
-		ioctl(sampler->events.fds[i], PERF_EVENT_IOC_DISABLE, 0);
-	sampler->started = false;
+static int ring_check_cpus(struct sampler *base)
+{
+	struct ring_sampler *sampler = of(base);
+	int changed = sampler->started ? ring_events_check_cpus(&sampler->events) : 0;
+
+	base->cpu_cnt = sampler->events.cpu_cnt;
+	return changed;
 }
 
 /* ---- draining ---- */
@@ -551,8 +244,8 @@ static int pull(struct ring_sampler *sampler, uint64_t until_ns)
 	struct task_record task;
 	int code = 0;
 
-	event_rings_begin(&sampler->rings);
-	while (!code && (record = event_rings_next(&sampler->rings, until_ns))) {
+	event_rings_begin(&sampler->events.rings);
+	while (!code && (record = event_rings_next(&sampler->events.rings, until_ns))) {
 		switch (record->type) {
 		case PERF_RECORD_SAMPLE:
 			take_sample(sampler, record);
@@ -572,23 +265,10 @@ static int pull(struct ring_sampler *sampler, uint64_t until_ns)
 	return code;
 }
 
-static uint64_t due_so_far(const struct ring_sampler *sampler)
-{
-	uint64_t due = sampler->retired_count;
-	size_t i;
-
-	for (i = 0; i < sampler->cpu_event_cnt; i++)
-		due += event_count(sampler->cpu_events[i].fd) / sampler->base.period;
-	/* Of a thread's event the counts of those that inherited it are part. */
-	for (i = 0; i < sampler->events.cnt; i++)
-		due += event_count(sampler->events.fds[i]) / sampler->base.period;
-	return due;
-}
-
 static int ring_end_epoch(struct sampler *base, uint32_t *ret_epoch, struct sampler_totals *ret)
 {
 	struct ring_sampler *sampler = of(base);
-	uint64_t due = due_so_far(sampler);
+	uint64_t due = ring_events_due(&sampler->events);
 	int code = pull(sampler, monotonic_ns());
 
 	if (code)
@@ -635,7 +315,7 @@ static void ring_quiesce(struct sampler *base)
 
 static int ring_poll_fd(const struct sampler *base)
 {
-	return const_of(base)->rings.epoll_fd;
+	return const_of(base)->events.rings.epoll_fd;
 }
 
 static struct shared_maps *ring_shared_maps(struct sampler *base)
@@ -652,7 +332,7 @@ static pid_t ring_next_followed(const struct sampler *base, pid_t tgid)
 static void ring_cost(const struct sampler *base, struct sampler_cost *ret)
 {
 	*ret = (struct sampler_cost){
-		.map_bytes = event_rings_map_bytes(&const_of(base)->rings),
+		.map_bytes = event_rings_map_bytes(&const_of(base)->events.rings),
 	};
 }
 

@@ -55,7 +55,6 @@ void sampler_init(struct sampler *sampler, const struct sampler_source *source,
 uint32_t sampler_power_of_two(uint64_t at_least, uint32_t min, uint32_t max);
 
 /** sampler_samples_in - that @cpu_cnt CPUs can take in @ns */
-uint64_t sampler_samples_in(const struct sampler_config *config, unsigned int cpu_cnt,
-			    uint64_t ns);
+uint64_t sampler_samples_in(const struct sampler_config *config, unsigned int cpu_cnt, uint64_t ns);
 
 #endif

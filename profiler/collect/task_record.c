@@ -59,8 +59,7 @@ static bool parse_comm(const struct perf_event_header *header, struct task_recor
 	task->pid = record->pid;
 	task->tid = record->tid;
 	room = header->size - sizeof(*record) - SAMPLE_ID_BYTES;
-	memcpy(task->comm, record->comm,
-	       strnlen(record->comm, MIN(room, sizeof(task->comm) - 1)));
+	memcpy(task->comm, record->comm, strnlen(record->comm, MIN(room, sizeof(task->comm) - 1)));
 	return true;
 }
 

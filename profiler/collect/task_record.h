@@ -14,10 +14,10 @@
 #include <stdint.h>
 
 enum task_record_kind {
-	TASK_FORKED,  /* a process or a thread */
+	TASK_FORKED, /* a process or a thread */
 	TASK_EXITED,
 	TASK_RENAMED,
-	TASK_EXECED,  /* renamed too */
+	TASK_EXECED, /* renamed too */
 };
 
 struct task_record {

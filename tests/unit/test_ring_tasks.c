@@ -220,9 +220,11 @@ static void test_after_a_loss_children_are_found_by_their_parents(void **state)
 	targets.pids = pids;
 	targets.pid_cnt = 1;
 	assert_int_equal(ring_tasks_follow(&tasks, SHELL, TARGET_BY_PID), 0);
-	fake_tasks[2] = (struct fake_task){ CHILD, SHELL, 3000, "lost", false };
+	fake_tasks[2] = (struct fake_task){ CHILD, SHELL, tasks.since_boottime_ns, "lost", false };
+	fake_tasks[3] = (struct fake_task){ THREAD, SHELL, 3000, "long before", false };
 	assert_int_equal(ring_tasks_adopt(&tasks), 0);
 	assert_true(matches(CHILD, CHILD));
+	assert_false(matches(THREAD, THREAD));
 	assert_false(matches(OTHER, OTHER));
 }
 
