@@ -90,10 +90,15 @@ SCHEMAS := $(wildcard proto/*.proto)
 SCHEMA_SOURCES := $(SCHEMAS:proto/%.proto=build/gen/proto/%.pb-c.c)
 SCHEMA_HEADERS := $(SCHEMA_SOURCES:.c=.h)
 
+# Tracers are built once for each tier (bpf/tier.bpf.h): images.bpf.c is images_tp.bpf.o and so on.
+TIERS := tp raw kprobe
+TIERED := follow images
 BPF_SOURCES := $(wildcard bpf/*.bpf.c)
-BPF_OBJECTS := $(BPF_SOURCES:%.c=build/%.o)
-BPF_ARM64_OBJECTS := $(BPF_SOURCES:bpf/%.c=build/bpf-arm64/%.o)
-SKELETONS := $(BPF_SOURCES:bpf/%.bpf.c=build/gen/bpf/%.skel.h)
+BPF_NAMES := $(filter-out $(TIERED),$(BPF_SOURCES:bpf/%.bpf.c=%)) \
+	$(foreach n,$(TIERED),$(TIERS:%=$n_%))
+BPF_OBJECTS := $(BPF_NAMES:%=build/bpf/%.bpf.o)
+BPF_ARM64_OBJECTS := $(BPF_NAMES:%=build/bpf-arm64/%.bpf.o)
+SKELETONS := $(BPF_NAMES:%=build/gen/bpf/%.skel.h)
 
 SOURCES := $(foreach m,$(MODULES),$(wildcard $($(m)_DIR)/*.c)) $(wildcard profiler/main.c)
 
@@ -110,7 +115,7 @@ all: build/ebpfprof ebpf
 
 build: all
 
-ebpf: $(BPF_OBJECTS) $(SKELETONS) ebpf-arm64
+ebpf: $(BPF_OBJECTS) $(SKELETONS) build/values/bpf-objects ebpf-arm64
 
 generate: $(SKELETONS) $(SCHEMA_SOURCES) $(SCHEMA_HEADERS)
 
@@ -179,6 +184,7 @@ endef
 
 CLANG_VERSION := $(shell $(CLANG) --version 2>/dev/null | head -n 1)
 $(eval $(call remember,bpf,$(CLANG) $(CLANG_VERSION) $(BPF_CFLAGS)))
+$(eval $(call remember,bpf-objects,$(BPF_NAMES)))
 $(eval $(call remember,bpf-arm64,$(CLANG) $(CLANG_VERSION) $(BPF_ARM64_CFLAGS)))
 $(foreach m,$(MODULES),$(eval $(call remember,members-$m,$(strip $(call objects,$m,)))))
 
@@ -223,6 +229,24 @@ build/bpf-arm64/%.bpf.o: bpf/%.bpf.c build/values/bpf-arm64 Makefile | build/bpf
 	$(CLANG_CHECK)
 	$(say) CLANG $@
 	$(Q)$(CLANG) $(BPF_ARM64_CFLAGS) -MMD -MP -MF build/bpf-arm64/$*.d -MT $@ -c $< -o $@
+
+# $(call tier_rules,TIER): the same two rules for build/bpf/X_TIER.bpf.o
+define tier_rules
+build/bpf/%_$1.bpf.o: bpf/%.bpf.c build/values/bpf Makefile | build/bpf/
+	$$(CLANG_CHECK)
+	$$(BPFTOOL_CHECK)
+	$$(say) CLANG $$@
+	$$(Q)$$(CLANG) $$(BPF_CFLAGS) -DTIER_$2 -MMD -MP -MF build/bpf/$$*_$1.d -MT $$@ -c $$< -o build/bpf/$$*_$1.dwarf.o
+	$$(Q)$$(BPFTOOL) gen object $$@ build/bpf/$$*_$1.dwarf.o
+
+build/bpf-arm64/%_$1.bpf.o: bpf/%.bpf.c build/values/bpf-arm64 Makefile | build/bpf-arm64/
+	$$(CLANG_CHECK)
+	$$(say) CLANG $$@
+	$$(Q)$$(CLANG) $$(BPF_ARM64_CFLAGS) -DTIER_$2 -MMD -MP -MF build/bpf-arm64/$$*_$1.d -MT $$@ -c $$< -o $$@
+endef
+$(eval $(call tier_rules,tp,TP))
+$(eval $(call tier_rules,raw,RAW))
+$(eval $(call tier_rules,kprobe,KPROBE))
 
 # ---- objects, archives, program -------------------------------------------------------------
 

@@ -11,18 +11,60 @@
 
 #include "bpf/arch.bpf.h"
 #include "bpf/kernel_types.bpf.h"
+#include "bpf/pids.h"
 #include "bpf/sample.h"
+
+/* Always read as volatile: otherwise clang takes these zeros for constants. */
+const volatile struct pid_view pid_view SEC(".rodata.pids") = {};
 
 /* What the programs need to know of the running task, read once per event. */
 struct task_facts {
 	struct task_struct *task;
 	__u64 start_boottime_ns; /* of the leader */
 	__u64 start_stack;	 /* 0: no user memory */
-	__u32 tgid;
+	__u32 tgid; /* both 0: outside of our pid namespace */
 	__u32 tid;
 	__u32 exec_id;
 	__u32 flags; /* PF_* */
 };
+
+/* The number of @task in our pid namespace; 0: it is in none that we see, or has no number any more. */
+static __always_inline __u32 task_number(struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	unsigned int level = pid ? BPF_CORE_READ(pid, level) : 0;
+	struct upid number;
+	__u32 i;
+
+	for (i = 0; pid && i < PID_NAMESPACE_LEVELS_MAX; i++) {
+		if (i > level)
+			break;
+		if (bpf_core_read(&number, sizeof(number), &pid->numbers[i]))
+			break;
+		if (BPF_CORE_READ(number.ns, ns.inum) == pid_view.namespace)
+			return (__u32)number.nr;
+	}
+	return 0;
+}
+
+/* The process of @task, by its leader. */
+static __always_inline __u32 task_tgid(struct task_struct *task)
+{
+	if (pid_view.namespace)
+		return task_number(BPF_CORE_READ(task, group_leader));
+	return (__u32)BPF_CORE_READ(task, tgid);
+}
+
+/*
+ * The process that ends with @task, a task that has given back its number; 0: it was no leader.  Also
+ * 0 in a pid namespace, where nobody knows the number any more: user space forgets by the side-band.
+ */
+static __always_inline __u32 task_tgid_of_dead(struct task_struct *task)
+{
+	__u32 tgid = (__u32)BPF_CORE_READ(task, tgid);
+
+	return !pid_view.namespace && (__u32)BPF_CORE_READ(task, pid) == tgid ? tgid : 0;
+}
 
 /*
  * COMPAT(5.10): no bpf_get_current_task_btf() before 5.11 (3ca1032ab7ab); then fields are read by
@@ -54,6 +96,10 @@ static __always_inline void task_facts_read(struct task_facts *facts)
 		facts->exec_id = BPF_CORE_READ(leader, self_exec_id);
 		facts->flags = BPF_CORE_READ(task, flags);
 		facts->start_stack = mm ? BPF_CORE_READ(mm, start_stack) : 0;
+	}
+	if (pid_view.namespace) {
+		facts->tid = task_number(facts->task);
+		facts->tgid = task_tgid(facts->task);
 	}
 }
 

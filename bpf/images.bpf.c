@@ -7,17 +7,8 @@
  * change nothing.  A full map or a lost race costs a process its mappings, until user space
  * publishes them; its samples travel whole till then and say so themselves, so nothing is counted here.
  */
-#include "bpf/compat.bpf.h"
-#include "bpf/shared.bpf.h"
-
-#include <bpf/bpf_tracing.h>
-
-/* As task_facts_read() gives it for a sample. */
-static __always_inline void image_of(struct unwind_process *image, struct task_struct *leader)
-{
-	image->start_boottime_ns = leader->start_boottime;
-	image->exec_id = leader->self_exec_id;
-}
+#include "bpf/image.bpf.h"
+#include "bpf/tier.bpf.h"
 
 static __always_inline bool is_same_image(const struct unwind_process *left,
 					  const struct unwind_process *right)
@@ -26,14 +17,12 @@ static __always_inline bool is_same_image(const struct unwind_process *left,
 	       left->exec_id == right->exec_id;
 }
 
-/* kernel/fork.c kernel_clone(): @parent is the forking task, @child is not running yet. */
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(images_fork, struct task_struct *parent, struct task_struct *child)
+HOOK_PROCESS_FORK(images_fork, parent, child)
 {
-	__u32 parent_tgid = parent->tgid, child_tgid = child->tgid;
+	__u32 parent_tgid = task_tgid(parent), child_tgid = task_tgid(child);
 	struct unwind_process image = {}, present = {}, *known;
 
-	if (child_tgid == parent_tgid || (child->flags & PF_KTHREAD))
+	if (!child_tgid || child_tgid == parent_tgid || (BPF_CORE_READ(child, flags) & PF_KTHREAD))
 		return 0;
 	known = bpf_map_lookup_elem(&unwind_processes, &parent_tgid);
 	if (known) {
@@ -42,7 +31,7 @@ int BPF_PROG(images_fork, struct task_struct *parent, struct task_struct *child)
 		image.first_mapping = known->first_mapping;
 		image.list = known->list;
 		image.mapped_ns = known->mapped_ns;
-		image_of(&present, parent->group_leader);
+		image_of(&present, BPF_CORE_READ(parent, group_leader));
 		if (!is_same_image(known, &present))
 			image.mapping_cnt = image.first_mapping = image.list = 0;
 	}
@@ -51,49 +40,30 @@ int BPF_PROG(images_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
-/* fs/exec.c exec_binprm(): @task is the leader by now, whichever thread has called execve(). */
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(images_exec, struct task_struct *task)
+/* @task is the leader by now, whichever thread has called execve(). */
+HOOK_PROCESS_EXEC(images_exec, task)
 {
 	struct unwind_process image = {};
-	__u32 tgid = task->tgid;
+	__u32 tgid = task_tgid(task);
 
+	if (!tgid)
+		return 0;
 	image_of(&image, task);
 	bpf_map_update_elem(&unwind_processes, &tgid, &image, BPF_ANY);
 	return 0;
 }
 
-/* kernel/exit.c delayed_put_task_struct(): the leader goes last, and its number may be another's. */
-SEC("tp_btf/sched_process_free")
-int BPF_PROG(images_free, struct task_struct *task)
+/* The leader goes last, and its number may be another's. */
+HOOK_PROCESS_FREE(images_free, task)
 {
 	struct unwind_process *known;
-	__u32 tgid = task->tgid;
+	__u32 tgid = task_tgid_of_dead(task);
 
-	if ((__u32)task->pid != tgid)
+	if (!tgid)
 		return 0;
 	known = bpf_map_lookup_elem(&unwind_processes, &tgid);
-	if (known && known->start_boottime_ns == task->start_boottime)
+	if (known && known->start_boottime_ns == BPF_CORE_READ(task, start_boottime))
 		bpf_map_delete_elem(&unwind_processes, &tgid);
-	return 0;
-}
-
-/*
- * Run once, after the hooks are attached: processes that are older than they.  A value that is there
- * is younger than what the walk over all tasks sees.
- */
-SEC("iter/task")
-int images_seed(struct bpf_iter__task *ctx)
-{
-	struct task_struct *task = ctx->task;
-	struct unwind_process image = {};
-	__u32 tgid;
-
-	if (!task || task->pid != task->tgid || (task->flags & PF_KTHREAD))
-		return 0;
-	tgid = task->tgid;
-	image_of(&image, task);
-	bpf_map_update_elem(&unwind_processes, &tgid, &image, BPF_NOEXIST);
 	return 0;
 }
 

@@ -29,6 +29,25 @@ struct thread_struct___arm64 {
 	struct thread_struct___arm64_uw uw;
 };
 
+/* include/linux/ns_common.h; include/linux/pid_namespace.h, pid.h */
+struct ns_common {
+	unsigned int inum;
+};
+
+struct pid_namespace {
+	struct ns_common ns;
+};
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1]; /* [level + 1], from the initial namespace on */
+};
+
 /* include/linux/sched.h */
 struct task_struct {
 	int pid;
@@ -39,6 +58,7 @@ struct task_struct {
 	void *stack;
 	struct mm_struct *mm;
 	struct task_struct *group_leader;
+	struct pid *thread_pid; /* NULL: it has given its number back */
 	char comm[16];
 };
 

@@ -128,6 +128,11 @@ int sample_cpu(struct bpf_perf_event_data *ctx)
 		return 0;
 	}
 	task_facts_read(&facts);
+	if (pid_view.namespace && (!facts.tgid || !facts.tid)) {
+		stat_add(moment.epoch, STAT_FILTERED);
+		stat_add(moment.epoch, STAT_OUTSIDE);
+		return 0;
+	}
 	if (!target_matches(facts.tgid, facts.tid, facts.start_boottime_ns)) {
 		stat_add(moment.epoch, STAT_FILTERED);
 		return 0;

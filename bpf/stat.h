@@ -22,6 +22,7 @@ enum stat {
 	STAT_BODY_RING_FULL, /* a stack's frames found no room; sent again at the next hit */
 	STAT_RAW_REFUSED,    /* a walk lacked tables, and the ring had no room for its raw stack */
 	STAT_FOLLOW_FULL,    /* children of a target that could not be followed: table full */
+	STAT_OUTSIDE,	     /* filtered because it ran outside of our pid namespace */
 	STAT_CNT,
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "profiler/base/err.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,9 @@ int err_set(struct errmsg *err, int code, const char *fmt, ...)
 	va_end(args);
 	used = strlen(err->text);
 	snprintf(err->text + used, sizeof(err->text) - used, ": %s", strerror(-code));
+	/* Whatever was to be opened, the remedy is the same. */
+	if (code == -EMFILE)
+		err_hint(err, "raise the limit of open files: ulimit -n 65536");
 	return code;
 }
 

@@ -45,8 +45,14 @@ int host_check_before_profiling(bool force, enum sampler_by by, struct errmsg *e
 	struct host_capabilities capabilities;
 	int code = check_kernel(force, err);
 
-	if (code || by != SAMPLER_BY_BPF)
+	if (code)
 		return code;
+	if (!host_proc_is_ours())
+		return err_say(err, -EXDEV,
+			       "/proc is of another pid namespace than this program: names would be "
+			       "of other processes; mount it anew here: mount -t proc proc /proc");
+	if (by != SAMPLER_BY_BPF)
+		return 0;
 	if (!host_has_btf())
 		return err_say(err, -ENOENT,
 			       "this kernel has no BTF: /sys/kernel/btf/vmlinux is missing; use a "

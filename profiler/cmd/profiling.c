@@ -37,6 +37,20 @@ static int opt_cgroup(void *config, const char *value, struct errmsg *err)
 	return targets_add_cgroup(&((struct profiling *)config)->targets, value, err);
 }
 
+/* "1", "0.5", "1%" */
+static int opt_max_overhead(void *config, const char *value, struct errmsg *err)
+{
+	char *end;
+	double percent = strtod(value, &end);
+
+	if (end == value || (strcmp(end, "") != 0 && strcmp(end, "%") != 0) ||
+	    !(percent >= 0.01 && percent <= 100))
+		return err_say(err, -EINVAL, "--max-overhead '%s': not a percentage from 0.01 to 100",
+			       value);
+	((struct profiling *)config)->max_overhead = percent;
+	return 0;
+}
+
 const struct opt profiling_opts[] = {
 	{ OPT_SET, 'a', "all", NULL, "the whole machine: the default, other targets\nnarrow it", FIELD(all) },
 	{ OPT_CALL, 'p', "pid", "PID[,PID]", "these processes and the children they fork",
@@ -49,6 +63,9 @@ const struct opt profiling_opts[] = {
 	  FIELD(duration_ns) },
 	{ OPT_COUNT, 'F', "freq", "HZ", "samples per second and CPU (99)", FIELD(freq_hz), 1,
 	  10000 },
+	{ OPT_CALL, 0, "max-overhead", "PCT",
+	  "lower the rate when our own cost is more than\nPCT percent of the host's CPUs",
+	  .call = opt_max_overhead },
 	{ OPT_TEXT, 'e', "event", "EVENT", "cpu (the default), or cycles of a hardware PMU",
 	  FIELD(event) },
 	{ OPT_SET, 0, "user", NULL, "user frames only; no sample is dropped", FIELD(user_only) },
@@ -63,6 +80,9 @@ const struct opt profiling_opts[] = {
 	{ OPT_TEXT, 0, "source", "HOW",
 	  "auto (the default): by BPF, and where it cannot\nbe loaded by perf events alone, with frame\npointers only; bpf or ring: by one of them",
 	  FIELD(source) },
+	{ OPT_TEXT, 0, "tier", "TIER",
+	  "hook into the kernel by tp_btf, raw_tp or kprobe\nonly; without it by the best that works",
+	  FIELD(tier) },
 	{ OPT_BYTES, 0, "unwind-memory", "BYTES", "kernel memory for unwind tables (64M)",
 	  FIELD(unwind_bytes) },
 	NAMING_OPTS(FIELD(naming)),
@@ -156,6 +176,9 @@ static int check_options(const struct profiling *profiling, const struct opt_res
 	if (find_source(profiling->source) < 0)
 		return err_say(err, -EINVAL, "--source '%s': not one of auto, bpf, ring",
 			       profiling->source);
+	if (profiling->tier && tier_by_name(profiling->tier) == TIER_NONE)
+		return err_say(err, -EINVAL, "--tier '%s': not one of tp_btf, raw_tp, kprobe",
+			       profiling->tier);
 	if (profiling->unwind_bytes && profiling->unwind_bytes < UNWIND_BYTES_MIN)
 		return err_say(err, -EINVAL, "--unwind-memory: less than 16M has no room for "
 					     "tables beside what they are found by");
@@ -183,6 +206,7 @@ static void fill_config(struct profiling *profiling, const struct opt_rest *rest
 			.event = strcmp(profiling->event, "cycles") == 0 ? SAMPLER_CYCLES :
 									   SAMPLER_CPU_CLOCK,
 			.unwind = (enum sampler_unwind)find_unwind(profiling->unwind),
+			.tier = profiling->tier ? tier_by_name(profiling->tier) : TIER_NONE,
 			.freq_hz = profiling->freq_hz,
 			.flush_ns = profiling->flush_ns,
 			.with_user = !profiling->kernel_only,
@@ -193,6 +217,7 @@ static void fill_config(struct profiling *profiling, const struct opt_rest *rest
 			.counts_entries = profiling->map_entries,
 		},
 		.sampling = profiling_sampling,
+		.max_overhead = profiling->max_overhead,
 		.targets = &profiling->targets,
 		.command = rest->cnt ? rest->words : NULL,
 		.duration_ns = profiling->duration_ns,

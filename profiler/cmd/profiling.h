@@ -23,8 +23,9 @@ struct profiling {
 	bool all, quiet, user_only, kernel_only, with_idle, no_follow, jvm_perfmap, force, stats;
 	struct naming_opts naming;
 	unsigned int freq_hz;
+	double max_overhead; /* percent; 0 = any */
 	uint64_t duration_ns, flush_ns;
-	const char *event, *unwind, *source;
+	const char *event, *unwind, *source, *tier;
 	unsigned int map_entries;
 	size_t ring_bytes, profile_bytes, sideband_bytes, unwind_bytes;
 	struct targets targets;

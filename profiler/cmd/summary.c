@@ -83,6 +83,19 @@ static void print_stacks(const struct window_report *report, const struct hot_li
 			percent(hot->functions[i].samples, hot->samples), hot->functions[i].name);
 }
 
+static void print_governor(const struct governor *governor)
+{
+	if (governor->max_percent <= 0)
+		return;
+	fprintf(stderr, "  governor   %.2f %% of the host at most in an epoch, limit %.2f %%: ",
+		governor->worst_percent, governor->max_percent);
+	if (governor->lowest_hz < governor->wanted_hz)
+		fprintf(stderr, "rate lowered to %u Hz, %u at the end; each sample has its own weight\n",
+			governor->lowest_hz, governor->hz);
+	else
+		fprintf(stderr, "rate kept at %u Hz\n", governor->hz);
+}
+
 static void print_cost(const struct session_result *result)
 {
 	double seconds = (double)result->total.duration_ns / NS_PER_SEC;
@@ -108,8 +121,6 @@ static void print_unwinding(const struct session_result *result)
 		" stacks unwound here\n",
 		stats->tables, stats->rows, (double)stats->kernel_bytes / (1 << 20),
 		(double)stats->kernel_bytes_max / (1 << 20), stats->processes, stats->raw);
-	if (stats->hooks_error)
-		fprintf(stderr, "  NOTE       new processes are learnt late: %s\n", stats->hooks_error);
 	if (stats->evicted)
 		fprintf(stderr, "  NOTE       %" PRIu64 " unwind tables made room for others\n",
 			stats->evicted);
@@ -178,6 +189,20 @@ static void print_empty(const struct session_result *result, const struct target
 	fprintf(stderr, "  NO SAMPLES %s\n", why);
 }
 
+/* Tracers that do not run cost their part, which is said; what they would be good for stays. */
+static void print_tracers(const struct session_result *result)
+{
+	size_t i;
+
+	for (i = 0; i < result->tracer_cnt; i++) {
+		const struct tracer_outcome *tracer = &result->tracers[i];
+
+		if (tracer->tier == TIER_NONE)
+			fprintf(stderr, "  NOTE       tracer %s does not run: %s\n             %s\n",
+				tracer->name, tracer->loss, tracer->why);
+	}
+}
+
 static void print_refusals(const struct session_result *result)
 {
 	size_t told = MIN(result->refusal_cnt, (size_t)SESSION_REFUSALS_MAX), i;
@@ -202,6 +227,12 @@ void profiling_summary(const struct profiling *profiling, const struct session_r
 		result->cpu_cnt == 1 ? "" : "s", profiling->freq_hz);
 	print_samples(report, &result->about);
 	print_losses(report);
+	/* Processes and threads that were named by number are all inside. */
+	if (!profiling->targets.pid_cnt && !profiling->targets.tid_cnt &&
+	    !profiling->targets.by_command)
+		print_loss("of the filtered samples ran outside of this pid namespace",
+			   report->totals.outside,
+			   "to see them start it with the host's pids: docker run --pid=host");
 	if (report->totals.counted)
 		print_stacks(report, hot);
 	if (report->totals.counted)
@@ -211,6 +242,7 @@ void profiling_summary(const struct profiling *profiling, const struct session_r
 	if (result->perfmap_skipped)
 		fprintf(stderr, "  NOTE       %" PRIu64 " lines of perf-maps left out: no symbols, or "
 				"beyond 16 MiB\n", result->perfmap_skipped);
+	print_tracers(result);
 	print_refusals(result);
 	if (result->kernel_hidden)
 		fprintf(stderr, "  NOTE       kernel functions have no names: kptr_restrict hides "
@@ -219,5 +251,6 @@ void profiling_summary(const struct profiling *profiling, const struct session_r
 	print_source(result);
 	if (report->quality.user && result->about.by != SAMPLER_BY_RING)
 		print_unwinding(result);
+	print_governor(&result->governor);
 	print_cost(result);
 }

@@ -163,10 +163,7 @@ static int open_failed(int code, struct errmsg *err)
 			       "cannot map the rings of perf events: the memory that this user may "
 			       "lock is used up; sudo sysctl kernel.perf_event_mlock_kb=4096, or "
 			       "ulimit -l");
-	err_set(err, code, "cannot open the rings of perf events");
-	if (code == -EMFILE)
-		err_hint(err, "raise the limit of open files: ulimit -n 65536");
-	return code;
+	return err_set(err, code, "cannot open the rings of perf events");
 }
 
 static int open_all(struct event_rings *rings, size_t bytes)

@@ -28,7 +28,6 @@
 #define PASSES_MAX 20
 #define FILES_KEPT 256 /* for binaries and all else; two sets of events share the rest */
 #define ANNOUNCED_NS (2 * NS_PER_MS) /* a fork's record is written just after it shows in /proc */
-#define FILES_HINT "raise the limit of open files: ulimit -n 65536"
 
 struct task_list {
 	pid_t *tids; /* [cnt] */
@@ -220,8 +219,6 @@ static int open_new(struct event_tasks *tasks, const struct task_list *list, boo
 			if (code == -EACCES || code == -EPERM)
 				err_hint(err, "it is another user's, or has more privileges: run "
 					      "with sudo");
-			else if (code == -EMFILE)
-				err_hint(err, FILES_HINT);
 			return code;
 		}
 		tasks->refused_cnt++;
@@ -241,8 +238,6 @@ int event_tasks_open(struct event_tasks *tasks, const struct targets *targets, p
 		code = list_targets(tasks, targets, command, &list);
 		if (code) {
 			err_set(err, code, "cannot list the threads of the targets");
-			if (code == -EMFILE)
-				err_hint(err, FILES_HINT);
 			break;
 		}
 		if (pass && tasks->attr.inherit) {

@@ -2,60 +2,39 @@
 #include "profiler/collect/follow.h"
 
 #include <bpf/libbpf.h>
-#include <errno.h>
-#include <stdlib.h>
 
-#include "profiler/base/err.h"
-#include "profiler/collect/shared.h"
+#include "bpf/pids.h"
 #include "profiler/collect/targets.h"
+#include "profiler/collect/tracer.h"
 
-#include "follow.skel.h"
+#include "follow_kprobe.skel.h"
+#include "follow_raw.skel.h"
+#include "follow_tp.skel.h"
 
-struct follow {
-	struct follow_bpf *skel;
-};
-
-static int load(struct follow *follow, const struct shared_maps *maps,
-		const struct targets *targets, struct errmsg *err)
+/* Without its fork a target that has ended is forgotten still: its number may be another's soon. */
+static int prepare(void *context, struct bpf_object *object)
 {
-	struct follow_bpf *skel = follow->skel = follow_bpf__open();
-	int code;
+	const struct targets *targets = context;
 
-	if (!skel)
-		return bpf_load_failed(-errno, "the fork tracer", err);
-	code = shared_maps_lend(maps, skel->obj, err);
-	if (code)
-		return code;
-	/* Without it too a target that has ended is forgotten: its number may be another's soon. */
-	if (!targets->follow)
-		bpf_program__set_autoload(skel->progs.follow_fork, false);
-	code = follow_bpf__load(skel);
-	if (!code)
-		code = follow_bpf__attach(skel);
-	return code ? bpf_load_failed(code, "the fork tracer", err) : 0;
+	if (targets->follow)
+		return 0;
+	return bpf_program__set_autoload(bpf_object__find_program_by_name(object, "follow_fork"),
+					 false);
 }
 
-int follow_new(struct shared_maps *maps, const struct targets *targets, struct follow **ret,
+int follow_new(struct shared_maps *maps, const struct targets *targets, struct loaded_tracer **ret,
 	       struct errmsg *err)
 {
-	struct follow *follow = calloc(1, sizeof(*follow));
-	int code;
+	const struct tracer tracer = {
+		.name = "follow",
+		.what = "the fork tracer",
+		.loss = "children of targets are found some ticks late",
+		.bytes = { [TIER_TP_BTF] = follow_tp_bpf__elf_bytes,
+			   [TIER_RAW_TP] = follow_raw_bpf__elf_bytes,
+			   [TIER_KPROBE] = follow_kprobe_bpf__elf_bytes },
+		.prepare = prepare,
+		.context = (void *)targets,
+	};
 
-	if (!follow)
-		return err_set(err, -ENOMEM, "cannot start the fork tracer");
-	code = load(follow, maps, targets, err);
-	if (code) {
-		follow_free(follow);
-		return code;
-	}
-	*ret = follow;
-	return 0;
-}
-
-void follow_free(struct follow *follow)
-{
-	if (!follow)
-		return;
-	follow_bpf__destroy(follow->skel);
-	free(follow);
+	return tracer_load(&tracer, maps, ret, err);
 }

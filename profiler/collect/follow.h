@@ -4,13 +4,12 @@
 #define EBPFPROF_COLLECT_FOLLOW_H
 
 struct errmsg;
-struct follow;
+struct loaded_tracer;
 struct shared_maps;
 struct targets;
 
-/** follow_new - load and attach its hooks; before any child of a target may be forked */
-int follow_new(struct shared_maps *maps, const struct targets *targets, struct follow **ret,
+/** follow_new - before any child of a target may be forked; errors of tracer_load() */
+int follow_new(struct shared_maps *maps, const struct targets *targets, struct loaded_tracer **ret,
 	       struct errmsg *err);
-void follow_free(struct follow *follow);
 
 #endif

@@ -3,19 +3,19 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "profiler/base/cleanup.h"
 #include "profiler/base/fileio.h"
 #include "profiler/base/strbuf.h"
-#include "profiler/collect/perf_event.h"
 
 static bool parse_numbers(const char *text, struct kernel_version *ret)
 {
@@ -136,32 +136,54 @@ bool host_has_btf(void)
 	return access("/sys/kernel/btf/vmlinux", R_OK) == 0;
 }
 
-int host_try_event(bool cycles)
+static _Noreturn void try_without_memlock(void)
 {
-	struct perf_event_attr attr = {
-		.size = sizeof(attr),
-		.type = cycles ? PERF_TYPE_HARDWARE : PERF_TYPE_SOFTWARE,
-		.config = cycles ? PERF_COUNT_HW_CPU_CYCLES : PERF_COUNT_SW_CPU_CLOCK,
-		.sample_period = 1000000000,
-		.disabled = 1,
-	};
-	int fd = perf_event_open(&attr, 0);
+	struct rlimit none = {};
+	int fd;
 
-	if (fd < 0)
-		return fd;
-	close(fd);
-	return 0;
+	getrlimit(RLIMIT_MEMLOCK, &none);
+	none.rlim_cur = 0;
+	setrlimit(RLIMIT_MEMLOCK, &none);
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "ebpfprof_probe", 4, 4096, 1, NULL);
+	_exit(fd >= 0 ? 0 : 1);
 }
 
-int host_try_bpf(void)
+int host_memlock_counts(void)
 {
-	int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "ebpfprof_probe", 0, 0,
-				(uint32_t)sysconf(_SC_PAGESIZE), NULL);
+	int status = 0, fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "ebpfprof_probe", 4, 4, 1, NULL);
+	pid_t child;
 
 	if (fd < 0)
 		return -errno;
 	close(fd);
-	return 0;
+	child = fork();
+	if (child < 0)
+		return -errno;
+	if (child == 0)
+		try_without_memlock();
+	if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
+		return -ECHILD;
+	return WEXITSTATUS(status);
+}
+
+/* include/linux/proc_ns.h: the initial namespace has a number of its own, the same on every kernel. */
+#define PROC_PID_INIT_INO 0xEFFFFFFCu
+
+uint32_t host_pid_namespace(void)
+{
+	struct stat ours;
+
+	if (stat("/proc/self/ns/pid", &ours) != 0 || ours.st_ino == PROC_PID_INIT_INO)
+		return 0;
+	return (uint32_t)ours.st_ino;
+}
+
+bool host_proc_is_ours(void)
+{
+	char target[32] = "";
+	ssize_t bytes = readlink("/proc/self", target, sizeof(target) - 1);
+
+	return bytes > 0 && atoi(target) == getpid();
 }
 
 uint64_t host_memlock(void)

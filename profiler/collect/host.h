@@ -52,11 +52,18 @@ bool host_can_profile(const struct host_capabilities *capabilities);
 
 bool host_has_btf(void);
 
-/** host_try_event - open a cpu-clock (or cycles) event on some CPU: 0 or -errno */
-int host_try_event(bool cycles);
+/**
+ * host_memlock_counts - are BPF maps charged to RLIMIT_MEMLOCK here, as before Linux 5.11?
+ *
+ * Tried in a child with a limit of 0.  1, 0, or -errno where no map can be made at all.
+ */
+int host_memlock_counts(void);
 
-/** host_try_bpf - load the maps that we need: 0 or -errno */
-int host_try_bpf(void);
+/** host_pid_namespace - the inode of our pid namespace; 0: it is the initial one, or nobody says */
+uint32_t host_pid_namespace(void);
+
+/** host_proc_is_ours - does /proc number processes as our pid namespace does? */
+bool host_proc_is_ours(void);
 
 /** host_memlock - RLIMIT_MEMLOCK in bytes, UINT64_MAX = unlimited */
 uint64_t host_memlock(void);

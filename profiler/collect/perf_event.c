@@ -31,8 +31,6 @@ int perf_event_failed(int code, const char *what, int cpu, struct errmsg *err)
 	else if (code == -ENOENT || code == -EOPNOTSUPP)
 		err_hint(err, "this machine has no such counter (virtual machines often have "
 			      "none): use -e cpu");
-	else if (code == -EMFILE)
-		err_hint(err, "raise the limit of open files: ulimit -n 65536");
 	return code;
 }
 

@@ -171,7 +171,7 @@ static int open_cpu_event(struct ring_events *events, const struct event_ring *r
 	code = fd < 0 ? fd : event_ring_attach(ring, fd);
 	if (code)
 		return code;
-	more[events->cpu_event_cnt++] = (struct cpu_event){ fd_take(&fd), ring->cpu };
+	more[events->cpu_event_cnt++] = (struct cpu_event){ .fd = fd_take(&fd), .cpu = ring->cpu };
 	return 0;
 }
 
@@ -232,6 +232,12 @@ static uint64_t event_count(int fd)
 	return read(fd, &count, sizeof(count)) == sizeof(count) ? count : 0;
 }
 
+/* Periods of one event since its period is what it is. */
+static uint64_t due_of(const struct ring_events *events, const struct cpu_event *event)
+{
+	return (event_count(event->fd) - event->counted_until) / events->attr.sample_period;
+}
+
 static void close_cpu(struct ring_events *events, unsigned int cpu)
 {
 	size_t i;
@@ -243,7 +249,7 @@ static void close_cpu(struct ring_events *events, unsigned int cpu)
 			i++;
 			continue;
 		}
-		events->retired_count += event_count(event->fd) / events->attr.sample_period;
+		events->retired_count += due_of(events, event);
 		close(event->fd);
 		*event = events->cpu_events[--events->cpu_event_cnt];
 	}
@@ -339,14 +345,41 @@ int ring_events_start(struct ring_events *events, pid_t command, struct errmsg *
 					    start_own(events, command, err);
 }
 
-void ring_events_stop(struct ring_events *events)
+static void each_event(const struct ring_events *events, unsigned long request, void *argument)
 {
 	size_t i;
 
 	for (i = 0; i < events->cpu_event_cnt; i++)
-		ioctl(events->cpu_events[i].fd, PERF_EVENT_IOC_DISABLE, 0);
+		ioctl(events->cpu_events[i].fd, request, argument);
 	for (i = 0; i < events->tasks.cnt; i++)
-		ioctl(events->tasks.fds[i], PERF_EVENT_IOC_DISABLE, 0);
+		ioctl(events->tasks.fds[i], request, argument);
+}
+
+void ring_events_stop(struct ring_events *events)
+{
+	each_event(events, PERF_EVENT_IOC_DISABLE, NULL);
+}
+
+void ring_events_start_again(struct ring_events *events)
+{
+	each_event(events, PERF_EVENT_IOC_ENABLE, NULL);
+}
+
+int ring_events_set_period(struct ring_events *events, uint64_t period)
+{
+	size_t i;
+
+	if (!events->about->system_wide)
+		return -ENOTSUP;
+	for (i = 0; i < events->cpu_event_cnt; i++) {
+		struct cpu_event *event = &events->cpu_events[i];
+
+		events->retired_count += due_of(events, event);
+		event->counted_until = event_count(event->fd);
+	}
+	events->attr.sample_period = period;
+	each_event(events, PERF_EVENT_IOC_PERIOD, &period);
+	return 0;
 }
 
 uint64_t ring_events_due(const struct ring_events *events)
@@ -355,7 +388,7 @@ uint64_t ring_events_due(const struct ring_events *events)
 	size_t i;
 
 	for (i = 0; i < events->cpu_event_cnt; i++)
-		due += event_count(events->cpu_events[i].fd) / events->attr.sample_period;
+		due += due_of(events, &events->cpu_events[i]);
 	/* Of a thread's event the counts of those that inherited it are part. */
 	for (i = 0; i < events->tasks.cnt; i++)
 		due += event_count(events->tasks.fds[i]) / events->attr.sample_period;

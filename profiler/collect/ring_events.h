@@ -19,6 +19,7 @@
 struct cpu_event {
 	int fd;
 	unsigned int cpu;
+	uint64_t counted_until; /* what of its count is in retired_count */
 };
 
 struct ring_events {
@@ -29,7 +30,7 @@ struct ring_events {
 	struct cpu_event *cpu_events; /* [cpu_event_cnt], if it is */
 	size_t cpu_event_cnt;
 	unsigned int cpu_cnt;	     /* sampled now */
-	uint64_t retired_count;	     /* periods of events whose CPU has gone */
+	uint64_t retired_count;	     /* due of events whose CPU has gone, and of earlier periods */
 	struct sampler_about *about; /* borrowed: what was found to be allowed */
 };
 
@@ -50,6 +51,15 @@ void ring_events_stop(struct ring_events *events);
 
 /** ring_events_check_cpus - follow CPUs that came or went; returns how many, or -errno */
 int ring_events_check_cpus(struct ring_events *events);
+
+/** ring_events_start_again - what was stopped goes on */
+void ring_events_start_again(struct ring_events *events);
+
+/**
+ * ring_events_set_period - of stopped events: what is under way is neither due nor sampled
+ * Errors: -ENOTSUP: those of threads cannot, because those that inherited them would not.
+ */
+int ring_events_set_period(struct ring_events *events, uint64_t period);
 
 /** ring_events_due - periods that have passed, by the events' own counts */
 uint64_t ring_events_due(const struct ring_events *events);

@@ -46,13 +46,17 @@ static uint64_t cycles_per_sec(void)
 	return khz ? khz * 1000 : 2000000000ull;
 }
 
+uint64_t sampler_period_at(const struct sampler_config *config, unsigned int freq_hz)
+{
+	return (config->event == SAMPLER_CYCLES ? cycles_per_sec() : NS_PER_SEC) / freq_hz;
+}
+
 void sampler_init(struct sampler *sampler, const struct sampler_source *source,
 		  const struct sampler_config *config)
 {
 	sampler->source = source;
 	sampler->config = *config;
-	sampler->period = (config->event == SAMPLER_CYCLES ? cycles_per_sec() : NS_PER_SEC) /
-			  config->freq_hz;
+	sampler->period = sampler_period_at(config, config->freq_hz);
 }
 
 /* What BPF lacks here for certain; false: it is worth the try. */
@@ -125,6 +129,21 @@ int sampler_follow_command(struct sampler *sampler, pid_t tgid)
 	return sampler->source->follow_command(sampler, tgid);
 }
 
+int sampler_forked(struct sampler *sampler, pid_t parent, pid_t tgid)
+{
+	return sampler->source->forked(sampler, parent, tgid);
+}
+
+void sampler_ended(struct sampler *sampler, pid_t tgid)
+{
+	sampler->source->ended(sampler, tgid);
+}
+
+int sampler_set_freq(struct sampler *sampler, unsigned int freq_hz)
+{
+	return sampler->source->set_freq(sampler, freq_hz);
+}
+
 int sampler_open_sideband(struct sampler *sampler, size_t ring_bytes_per_cpu,
 			  struct sideband **ret, struct errmsg *err)
 {
@@ -191,6 +210,11 @@ struct shared_maps *sampler_shared_maps(struct sampler *sampler)
 pid_t sampler_next_followed(const struct sampler *sampler, pid_t tgid)
 {
 	return sampler->source->next_followed(sampler, tgid);
+}
+
+size_t sampler_tracers(const struct sampler *sampler, struct tracer_outcome *ret)
+{
+	return sampler->source->tracers(sampler, ret);
 }
 
 void sampler_cost(const struct sampler *sampler, struct sampler_cost *ret)

@@ -17,6 +17,8 @@
 
 #include "bpf/sample.h"
 #include "profiler/collect/sampler_about.h"
+#include "profiler/collect/sampler_totals.h"
+#include "profiler/collect/tracer.h"
 
 struct errmsg;
 struct sampler;
@@ -24,39 +26,17 @@ struct shared_maps;
 struct sideband;
 struct targets;
 
-enum sampler_event {
-	SAMPLER_CPU_CLOCK, /* period in ns of wall time per CPU */
-	SAMPLER_CYCLES,	   /* period in CPU cycles; needs a PMU */
-};
-
-/* How user stacks are walked: enum walk_mode of bpf/unwind_walk.h. */
-enum sampler_unwind {
-	SAMPLER_UNWIND_AUTO,  /* by table where there is one, else by frame pointer */
-	SAMPLER_UNWIND_FP,    /* by frame pointer alone */
-	SAMPLER_UNWIND_TABLE, /* never by frame pointer */
-};
-
 struct sampler_config {
 	enum sampler_by by;
 	enum sampler_event event;
 	enum sampler_unwind unwind;
+	enum tier tier; /* of every tracer; TIER_NONE = the best that is possible */
 	unsigned int freq_hz; /* per CPU */
 	uint64_t flush_ns;    /* how often the counts will be drained: sizes the maps */
 	bool with_user, with_kernel, with_idle;
 	bool measure_bpf; /* BPF_ENABLE_STATS while we run: taxes every BPF program of the host */
 	size_t ring_bytes;	/* 0 = by CPUs and Hz */
 	uint32_t counts_entries; /* per bank; 0 = by CPUs, Hz and flush */
-};
-
-/* One window's events. due is signed in its remainder: see sampler_end_epoch(). */
-struct sampler_totals {
-	uint64_t due;	/* the events' counts / period */
-	int64_t not_fired; /* due - fired: CPU idle, timer late */
-	uint64_t fired, idle, filtered, counted;
-	uint64_t lost_full, lost_busy;
-	/* not in the sum: */
-	uint64_t counts_full, body_ring_full, raw_refused, follow_full;
-	uint64_t throttled; /* times that the kernel paused an event of the ring's */
 };
 
 int sampler_new(const struct sampler_config *config, const struct targets *targets,
@@ -69,12 +49,27 @@ const struct sampler_about *sampler_about(const struct sampler *sampler);
 /** sampler_follow_command - profile @tgid (and its children) as the command of the target set */
 int sampler_follow_command(struct sampler *sampler, pid_t tgid);
 
+/**
+ * sampler_forked, sampler_ended - the side-band says that @tgid was forked by @parent, has ended
+ *
+ * Where the fork tracer runs it has seen to both already, in the fork and in the end themselves.  0,
+ * or -E2BIG: too many processes are followed.
+ */
+int sampler_forked(struct sampler *sampler, pid_t parent, pid_t tgid);
+void sampler_ended(struct sampler *sampler, pid_t tgid);
+
 /** sampler_open_sideband - records of the processes that it can meet; after the command is told */
 int sampler_open_sideband(struct sampler *sampler, size_t ring_bytes_per_cpu,
 			  struct sideband **ret, struct errmsg *err);
 
-/** sampler_period - what one sample stands for, in ns or cycles */
+/** sampler_period - what one sample stands for at the rate of sampler_config, in ns or cycles */
 uint64_t sampler_period(const struct sampler *sampler);
+
+/**
+ * sampler_set_freq - another rate, from the end of this epoch on, so that an epoch has one period
+ * Errors: -ENOTSUP: this way of sampling cannot.
+ */
+int sampler_set_freq(struct sampler *sampler, unsigned int freq_hz);
 
 int sampler_start(struct sampler *sampler, struct errmsg *err);
 
@@ -135,10 +130,9 @@ struct shared_maps *sampler_shared_maps(struct sampler *sampler);
 /** sampler_next_followed - walk the followed processes: 0 first; returns 0 at the end */
 pid_t sampler_next_followed(const struct sampler *sampler, pid_t tgid);
 
-struct sampler_cost {
-	uint64_t map_bytes;
-	uint64_t bpf_ns, bpf_runs; /* of sample_cpu; 0 without measure_bpf */
-};
+/** sampler_tracers - what became of the tracers beside it: to @ret [TRACERS_MAX], their number */
+size_t sampler_tracers(const struct sampler *sampler, struct tracer_outcome *ret);
+
 void sampler_cost(const struct sampler *sampler, struct sampler_cost *ret);
 
 #endif

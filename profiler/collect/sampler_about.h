@@ -11,6 +11,18 @@ enum sampler_by {
 	SAMPLER_BY_RING, /* perf events write each sample to a ring: needs no BPF, sees less */
 };
 
+enum sampler_event {
+	SAMPLER_CPU_CLOCK, /* period in ns of wall time per CPU */
+	SAMPLER_CYCLES,	   /* period in CPU cycles; needs a PMU */
+};
+
+/* How user stacks are walked: enum walk_mode of bpf/unwind_walk.h. */
+enum sampler_unwind {
+	SAMPLER_UNWIND_AUTO,  /* by table where there is one, else by frame pointer */
+	SAMPLER_UNWIND_FP,    /* by frame pointer alone */
+	SAMPLER_UNWIND_TABLE, /* never by frame pointer */
+};
+
 /* What a sampler does and does not see; by value, so that it outlives the sampler. */
 struct sampler_about {
 	enum sampler_by by; /* never AUTO */

@@ -20,11 +20,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bpf/pids.h"
 #include "profiler/base/cleanup.h"
 #include "profiler/base/clock.h"
 #include "profiler/base/err.h"
 #include "profiler/base/fileio.h"
 #include "profiler/base/strbuf.h"
+#include "profiler/collect/bpf_log.h"
 #include "profiler/collect/cpus.h"
 #include "profiler/collect/follow.h"
 #include "profiler/collect/host.h"
@@ -46,13 +48,16 @@ struct bpf_sampler {
 	struct sampler base;
 	struct shared_maps *maps;
 	struct sampler_bpf *skel;
-	struct follow *follow; /* NULL: no process is followed */
+	struct loaded_tracer *follow; /* NULL: no process is followed */
 	struct ring_buffer *ring;
 	struct body_handler handler; /* of the drain that is under way */
 	int stats_fd;		     /* BPF_ENABLE_STATS as long as it is open */
-	bool started;
+	uint64_t period;       /* of this epoch's samples */
+	uint64_t next_period;  /* of those from its end on */
+	bool started, follows_by_sideband;
 	int *event_fds; /* [CPUS_MAX] -1 = none */
-	uint64_t retired_count; /* counts of events whose CPU has gone */
+	uint64_t retired_count; /* due of events whose CPU has gone, and of earlier periods */
+	uint64_t *counted_until; /* [CPUS_MAX] what of an event's count is in retired_count */
 	uint64_t due_reported;
 	uint64_t stats_reported[2][STAT_CNT];
 };
@@ -86,12 +91,14 @@ static int load_sampler(struct bpf_sampler *sampler, const struct targets *targe
 			uint32_t seen_slots, struct errmsg *err)
 {
 	const struct sampler_config *config = &sampler->base.config;
-	struct sampler_bpf *skel = sampler_bpf__open();
+	struct sampler_bpf *skel;
 	int code;
 
+	bpf_log_begin();
+	skel = sampler_bpf__open();
 	sampler->skel = skel;
 	if (!skel)
-		return bpf_load_failed(-errno, "the sampler", err);
+		return bpf_log_failed(-errno, "the sampler", err);
 	code = bpf_map__set_max_entries(skel->maps.counts_0, config->counts_entries);
 	if (!code)
 		code = bpf_map__set_max_entries(skel->maps.counts_1, config->counts_entries);
@@ -109,7 +116,7 @@ static int load_sampler(struct bpf_sampler *sampler, const struct targets *targe
 	skel->rodata->knobs.seen_mask = seen_slots - 1;
 	skel->rodata->unwind_mode = config->unwind;
 	code = sampler_bpf__load(skel);
-	return code ? bpf_load_failed(code, "the sampler", err) : 0;
+	return code ? bpf_log_failed(code, "the sampler", err) : 0;
 }
 
 static int ring_visit(void *context, void *data, size_t bytes)
@@ -146,19 +153,26 @@ static int open_all(struct bpf_sampler *sampler, const struct targets *targets, 
 		return err_set(err, code, "cannot read /sys/devices/system/cpu/online");
 	size_config(&sampler->base.config, cpus_cnt(&online));
 	shared.with_tables = true;
+	shared.tier = sampler->base.config.tier;
+	shared.pid_namespace = host_pid_namespace();
 	shared.ring_bytes = sampler->base.config.ring_bytes;
 	shared.seen_slots = sampler_power_of_two(sampler->base.config.counts_entries,
 						 SEEN_SLOTS_MIN, SEEN_SLOTS_MAX);
 	sampler->event_fds = malloc(CPUS_MAX * sizeof(*sampler->event_fds));
-	if (!sampler->event_fds)
+	sampler->counted_until = calloc(CPUS_MAX, sizeof(*sampler->counted_until));
+	if (!sampler->event_fds || !sampler->counted_until)
 		return err_set(err, -ENOMEM, "cannot start the sampler");
 	for (i = 0; i < CPUS_MAX; i++)
 		sampler->event_fds[i] = -1;
+	sampler->period = sampler->next_period = sampler->base.period;
 	host_raise_files(); /* only now: a command that was forked before keeps its own limits */
 	host_raise_memlock();
 	code = shared_maps_new(&shared, targets, &sampler->maps, err);
+	/* Refused, it costs its own part: the outcome is noted, the side-band follows. */
 	if (!code && (targets->pid_cnt || targets->by_command))
-		code = follow_new(sampler->maps, targets, &sampler->follow, err);
+		sampler->follows_by_sideband =
+			follow_new(sampler->maps, targets, &sampler->follow, NULL) != 0 &&
+			targets->follow;
 	if (!code)
 		code = load_sampler(sampler, targets, shared.seen_slots, err);
 	if (code)
@@ -176,9 +190,10 @@ static void bpf_free(struct sampler *base)
 	for (i = 0; sampler->event_fds && i < CPUS_MAX; i++)
 		fd_closep(&sampler->event_fds[i]);
 	free(sampler->event_fds);
+	free(sampler->counted_until);
 	fd_closep(&sampler->stats_fd);
 	ring_buffer__free(sampler->ring);
-	follow_free(sampler->follow);
+	tracer_free(sampler->follow);
 	sampler_bpf__destroy(sampler->skel);
 	shared_maps_free(sampler->maps);
 	free(sampler);
@@ -207,13 +222,37 @@ static int bpf_open(const struct sampler_config *config, const struct targets *t
 
 static int bpf_follow_command(struct sampler *base, pid_t tgid)
 {
-	struct bpf_sampler *sampler = of(base);
-
-	return shared_maps_follow(sampler->maps, tgid, TARGET_BY_COMMAND);
+	return shared_maps_follow(of(base)->maps, tgid, TARGET_BY_COMMAND);
 }
 
-static int bpf_open_sideband(struct sampler *base, size_t ring_bytes_per_cpu,
-			     struct sideband **ret, struct errmsg *err)
+static int bpf_forked(struct sampler *base, pid_t parent, pid_t tgid)
+{
+	struct bpf_sampler *sampler = of(base);
+
+	if (!sampler->follows_by_sideband)
+		return 0;
+	return shared_maps_follow_child(sampler->maps, parent, tgid);
+}
+
+/* In a pid namespace the tracer cannot know the numbers of what has ended. */
+static void bpf_ended(struct sampler *base, pid_t tgid)
+{
+	struct bpf_sampler *sampler = of(base);
+
+	if (sampler->follows_by_sideband || host_pid_namespace())
+		shared_maps_unfollow(sampler->maps, tgid);
+}
+
+static int bpf_set_freq(struct sampler *base, unsigned int freq_hz)
+{
+	struct bpf_sampler *sampler = of(base);
+
+	sampler->next_period = sampler_period_at(&sampler->base.config, freq_hz);
+	return 0;
+}
+
+static int bpf_open_sideband(struct sampler *base, size_t ring_bytes_per_cpu, struct sideband **ret,
+			     struct errmsg *err)
 {
 	(void)base;
 	return sideband_new(ring_bytes_per_cpu, false, ret, err);
@@ -225,7 +264,7 @@ static int open_event(struct bpf_sampler *sampler, unsigned int cpu)
 		.size = sizeof(attr),
 		.type = PERF_TYPE_SOFTWARE,
 		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.sample_period = sampler->base.period,
+		.sample_period = sampler->period,
 		.disabled = 1,
 	};
 	_cleanup_close_ int fd = -1;
@@ -254,11 +293,28 @@ static uint64_t event_count(int fd)
 	return read(fd, &count, sizeof(count)) == sizeof(count) ? count : 0;
 }
 
+/* Periods of one event since its period is what it is. */
+static uint64_t due_of(const struct bpf_sampler *sampler, unsigned int cpu)
+{
+	return (event_count(sampler->event_fds[cpu]) - sampler->counted_until[cpu]) /
+	       sampler->period;
+}
+
 static void close_event(struct bpf_sampler *sampler, unsigned int cpu)
 {
-	sampler->retired_count += event_count(sampler->event_fds[cpu]) / sampler->base.period;
+	sampler->retired_count += due_of(sampler, cpu);
+	sampler->counted_until[cpu] = 0;
 	close(fd_take(&sampler->event_fds[cpu]));
 	sampler->base.cpu_cnt--;
+}
+
+static void each_event(struct bpf_sampler *sampler, unsigned long request, void *argument)
+{
+	unsigned int cpu;
+
+	for (cpu = 0; cpu < CPUS_MAX; cpu++)
+		if (sampler->event_fds[cpu] >= 0)
+			ioctl(sampler->event_fds[cpu], request, argument);
 }
 
 static int bpf_start(struct sampler *base, struct errmsg *err)
@@ -292,11 +348,8 @@ static int bpf_start(struct sampler *base, struct errmsg *err)
 static void bpf_stop(struct sampler *base)
 {
 	struct bpf_sampler *sampler = of(base);
-	unsigned int cpu;
 
-	for (cpu = 0; cpu < CPUS_MAX; cpu++)
-		if (sampler->event_fds[cpu] >= 0)
-			ioctl(sampler->event_fds[cpu], PERF_EVENT_IOC_DISABLE, 0);
+	each_event(sampler, PERF_EVENT_IOC_DISABLE, NULL);
 	sampler->started = false;
 }
 
@@ -330,8 +383,23 @@ static uint64_t due_so_far(const struct bpf_sampler *sampler)
 
 	for (cpu = 0; cpu < CPUS_MAX; cpu++)
 		if (sampler->event_fds[cpu] >= 0)
-			due += event_count(sampler->event_fds[cpu]) / sampler->base.period;
+			due += due_of(sampler, cpu);
 	return due;
+}
+
+/* While the events stand still: what is under way of a period is neither due nor sampled. */
+static void change_period(struct bpf_sampler *sampler)
+{
+	unsigned int cpu;
+
+	for (cpu = 0; cpu < CPUS_MAX; cpu++) {
+		if (sampler->event_fds[cpu] < 0)
+			continue;
+		sampler->retired_count += due_of(sampler, cpu);
+		sampler->counted_until[cpu] = event_count(sampler->event_fds[cpu]);
+	}
+	sampler->period = sampler->next_period;
+	each_event(sampler, PERF_EVENT_IOC_PERIOD, &sampler->period);
 }
 
 static void wait_for_programs(void)
@@ -348,11 +416,21 @@ static int bpf_end_epoch(struct sampler *base, uint32_t *ret_epoch, struct sampl
 	struct bpf_sampler *sampler = of(base);
 	struct sampler_control *control = shared_maps_control(sampler->maps);
 	uint64_t stats[STAT_CNT], delta[STAT_CNT], due;
+	bool changes = sampler->next_period != sampler->period;
+	uint64_t period = sampler->period;
 	uint32_t epoch = control->epoch;
 	int err, i;
 
+	/* No sample may find the other epoch: they stand still for some microseconds. */
+	if (changes)
+		each_event(sampler, PERF_EVENT_IOC_DISABLE, NULL);
 	__atomic_store_n(&control->epoch, epoch + 1, __ATOMIC_SEQ_CST);
 	due = due_so_far(sampler);
+	if (changes) {
+		change_period(sampler);
+		if (sampler->started)
+			each_event(sampler, PERF_EVENT_IOC_ENABLE, NULL);
+	}
 	wait_for_programs();
 	err = shared_maps_stats(sampler->maps, epoch & 1, stats);
 	if (err)
@@ -362,6 +440,7 @@ static int bpf_end_epoch(struct sampler *base, uint32_t *ret_epoch, struct sampl
 		sampler->stats_reported[epoch & 1][i] = stats[i];
 	}
 	*ret = (struct sampler_totals){
+		.period = period,
 		.due = due - sampler->due_reported,
 		.fired = delta[STAT_FIRED],
 		.idle = delta[STAT_IDLE],
@@ -373,6 +452,7 @@ static int bpf_end_epoch(struct sampler *base, uint32_t *ret_epoch, struct sampl
 		.body_ring_full = delta[STAT_BODY_RING_FULL],
 		.raw_refused = delta[STAT_RAW_REFUSED],
 		.follow_full = delta[STAT_FOLLOW_FULL],
+		.outside = delta[STAT_OUTSIDE],
 	};
 	ret->not_fired = (int64_t)ret->due - (int64_t)ret->fired;
 	sampler->due_reported = due;
@@ -403,9 +483,8 @@ static int bpf_drain_bodies(struct sampler *base, const struct body_handler *han
 }
 
 static int bpf_drain_counts(struct sampler *base, uint32_t epoch,
-			    int (*count)(void *context, const struct sample_key *key,
-					 uint64_t value),
-			    void *context)
+			 int (*count)(void *context, const struct sample_key *key, uint64_t value),
+			 void *context)
 {
 	struct bpf_sampler *sampler = of(base);
 	_cleanup_free_ struct sample_key *keys = calloc(DRAIN_BATCH, sizeof(*keys));
@@ -452,23 +531,27 @@ static void bpf_quiesce(struct sampler *base)
 
 static int bpf_poll_fd(const struct sampler *base)
 {
-	const struct bpf_sampler *sampler = const_of(base);
-
-	return shared_maps_bodies_fd(sampler->maps);
+	return shared_maps_bodies_fd(const_of(base)->maps);
 }
 
 static struct shared_maps *bpf_shared_maps(struct sampler *base)
 {
-	struct bpf_sampler *sampler = of(base);
-
-	return sampler->maps;
+	return of(base)->maps;
 }
 
 static pid_t bpf_next_followed(const struct sampler *base, pid_t tgid)
 {
-	const struct bpf_sampler *sampler = const_of(base);
+	return shared_maps_next_followed(const_of(base)->maps, tgid);
+}
 
-	return shared_maps_next_followed(sampler->maps, tgid);
+static size_t bpf_tracers(const struct sampler *base, struct tracer_outcome *ret)
+{
+	const struct bpf_sampler *sampler = const_of(base);
+	size_t cnt;
+	const struct tracer_outcome *outcomes = shared_maps_outcomes(sampler->maps, &cnt);
+
+	memcpy(ret, outcomes, cnt * sizeof(*ret));
+	return cnt;
 }
 
 static void bpf_cost(const struct sampler *base, struct sampler_cost *ret)
@@ -495,6 +578,9 @@ const struct sampler_source sampler_source_bpf = {
 	.open = bpf_open,
 	.free = bpf_free,
 	.follow_command = bpf_follow_command,
+	.forked = bpf_forked,
+	.ended = bpf_ended,
+	.set_freq = bpf_set_freq,
 	.open_sideband = bpf_open_sideband,
 	.start = bpf_start,
 	.stop = bpf_stop,
@@ -508,5 +594,6 @@ const struct sampler_source sampler_source_bpf = {
 	.poll_fd = bpf_poll_fd,
 	.shared_maps = bpf_shared_maps,
 	.next_followed = bpf_next_followed,
+	.tracers = bpf_tracers,
 	.cost = bpf_cost,
 };

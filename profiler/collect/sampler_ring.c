@@ -43,6 +43,7 @@ struct ring_sampler {
 	struct ring_tasks tasks;
 	struct ring_counts counts;
 	uint64_t due_reported;
+	uint64_t next_period; /* of samples from this epoch's end on */
 	pid_t command;
 	bool started;
 	uint64_t next_adopt_ns;
@@ -125,6 +126,7 @@ static int ring_open(const struct sampler_config *config, const struct targets *
 	host_raise_memlock();
 	ring_tasks_init(&sampler->tasks, targets);
 	ring_counts_init(&sampler->counts, 0, 0);
+	sampler->next_period = sampler->base.period;
 	ring_events_init(&sampler->events, config, sampler->base.period, targets,
 			 &sampler->base.about);
 	code = ring_open_all(sampler, err);
@@ -147,6 +149,30 @@ static int ring_follow_command(struct sampler *base, pid_t tgid)
 
 	sampler->command = tgid;
 	return ring_tasks_follow(&sampler->tasks, tgid, TARGET_BY_COMMAND);
+}
+
+/* The samples' own ring has told of forks already, and of ends. */
+static int ring_forked(struct sampler *base, pid_t parent, pid_t tgid)
+{
+	(void)base;
+	(void)parent;
+	(void)tgid;
+	return 0;
+}
+
+static void ring_ended(struct sampler *base, pid_t tgid)
+{
+	(void)base;
+	(void)tgid;
+}
+
+/* A thread's event passes its period on to those that inherit it, once. */
+static int ring_set_freq(struct sampler *base, unsigned int freq_hz)
+{
+	if (!base->about.system_wide)
+		return -ENOTSUP;
+	of(base)->next_period = sampler_period_at(&base->config, freq_hz);
+	return 0;
 }
 
 static int ring_open_sideband(struct sampler *base, size_t ring_bytes_per_cpu,
@@ -206,6 +232,7 @@ static void take_sample(struct ring_sampler *sampler, const struct perf_event_he
 	/* Tasks of a pid namespace that is not ours or below have pid 0 here too. */
 	if (sample.pid == 0 && sample.user_cnt) {
 		totals->filtered++;
+		totals->outside++;
 		return;
 	}
 	if (sample.pid == 0 && !sampler->base.config.with_idle) {
@@ -268,12 +295,24 @@ static int pull(struct ring_sampler *sampler, uint64_t until_ns)
 static int ring_end_epoch(struct sampler *base, uint32_t *ret_epoch, struct sampler_totals *ret)
 {
 	struct ring_sampler *sampler = of(base);
-	uint64_t due = ring_events_due(&sampler->events);
-	int code = pull(sampler, monotonic_ns());
+	uint64_t due, period = sampler->events.attr.sample_period;
+	bool changes = sampler->next_period != period;
+	int code;
 
+	/* No sample of one period may come into the other's epoch: they stand still meanwhile. */
+	if (changes)
+		ring_events_stop(&sampler->events);
+	due = ring_events_due(&sampler->events);
+	code = pull(sampler, monotonic_ns());
+	if (changes) {
+		ring_events_set_period(&sampler->events, sampler->next_period);
+		if (sampler->started)
+			ring_events_start_again(&sampler->events);
+	}
 	if (code)
 		return code;
 	*ret_epoch = ring_counts_end_epoch(&sampler->counts, ret);
+	ret->period = period;
 	ret->due = due - sampler->due_reported;
 	ret->not_fired = (int64_t)ret->due - (int64_t)ret->fired;
 	sampler->due_reported = due;
@@ -329,6 +368,13 @@ static pid_t ring_next_followed(const struct sampler *base, pid_t tgid)
 	return ring_tasks_next_followed(&const_of(base)->tasks, tgid);
 }
 
+static size_t ring_tracers(const struct sampler *base, struct tracer_outcome *ret)
+{
+	(void)base;
+	(void)ret;
+	return 0;
+}
+
 static void ring_cost(const struct sampler *base, struct sampler_cost *ret)
 {
 	*ret = (struct sampler_cost){
@@ -340,6 +386,9 @@ const struct sampler_source sampler_source_ring = {
 	.open = ring_open,
 	.free = ring_free,
 	.follow_command = ring_follow_command,
+	.forked = ring_forked,
+	.ended = ring_ended,
+	.set_freq = ring_set_freq,
 	.open_sideband = ring_open_sideband,
 	.start = ring_start,
 	.stop = ring_stop,
@@ -353,5 +402,6 @@ const struct sampler_source sampler_source_ring = {
 	.poll_fd = ring_poll_fd,
 	.shared_maps = ring_shared_maps,
 	.next_followed = ring_next_followed,
+	.tracers = ring_tracers,
 	.cost = ring_cost,
 };

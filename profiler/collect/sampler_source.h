@@ -16,6 +16,9 @@ struct sampler_source {
 		    struct sampler **ret, struct errmsg *err);
 	void (*free)(struct sampler *sampler);
 	int (*follow_command)(struct sampler *sampler, pid_t tgid);
+	int (*forked)(struct sampler *sampler, pid_t parent, pid_t tgid);
+	void (*ended)(struct sampler *sampler, pid_t tgid);
+	int (*set_freq)(struct sampler *sampler, unsigned int freq_hz);
 	int (*open_sideband)(struct sampler *sampler, size_t ring_bytes_per_cpu,
 			     struct sideband **ret, struct errmsg *err);
 	int (*start)(struct sampler *sampler, struct errmsg *err);
@@ -33,6 +36,7 @@ struct sampler_source {
 	int (*poll_fd)(const struct sampler *sampler);
 	struct shared_maps *(*shared_maps)(struct sampler *sampler);
 	pid_t (*next_followed)(const struct sampler *sampler, pid_t tgid);
+	size_t (*tracers)(const struct sampler *sampler, struct tracer_outcome *ret);
 	void (*cost)(const struct sampler *sampler, struct sampler_cost *ret);
 };
 
@@ -41,7 +45,7 @@ struct sampler {
 	const struct sampler_source *source;
 	struct sampler_config config;
 	struct sampler_about about;
-	uint64_t period;
+	uint64_t period;      /* of the rate in config */
 	unsigned int cpu_cnt; /* sampled now */
 };
 
@@ -50,6 +54,9 @@ extern const struct sampler_source sampler_source_bpf, sampler_source_ring;
 /** sampler_init - what every source begins with; the period is of config->event */
 void sampler_init(struct sampler *sampler, const struct sampler_source *source,
 		  const struct sampler_config *config);
+
+/** sampler_period_at - what one sample stands for at @freq_hz, in ns or cycles */
+uint64_t sampler_period_at(const struct sampler_config *config, unsigned int freq_hz);
 
 /** sampler_power_of_two - the smallest from @min to @max that is no less than @at_least, or @max */
 uint32_t sampler_power_of_two(uint64_t at_least, uint32_t min, uint32_t max);

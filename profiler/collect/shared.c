@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * libbpf's messages are kept (the last few) rather than printed: most are probes that fail by
- * design, and the one that explains a refusal belongs into the error of the command.
- */
 #include "profiler/collect/shared.h"
 
 #include <bpf/bpf.h>
@@ -13,12 +9,14 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "bpf/pids.h"
 #include "bpf/target.h"
 #include "bpf/unwind.h"
 #include "profiler/base/cleanup.h"
 #include "profiler/base/err.h"
 #include "profiler/base/fileio.h"
 #include "profiler/base/strbuf.h"
+#include "profiler/collect/bpf_log.h"
 #include "profiler/collect/cpus.h"
 #include "profiler/collect/targets.h"
 
@@ -29,47 +27,11 @@ struct shared_maps {
 	struct sampler_control *control;
 	size_t control_bytes;
 	int cpu_cnt;
+	uint32_t pid_namespace;
+	enum tier tier;
+	struct tracer_outcome outcomes[TRACERS_MAX];
+	size_t outcome_cnt;
 };
-
-static char last_libbpf_line[256];
-
-static __attribute__((format(printf, 2, 0))) int
-keep_libbpf_line(enum libbpf_print_level level, const char *fmt, va_list args)
-{
-	char line[256];
-
-	if (level != LIBBPF_WARN)
-		return 0;
-	vsnprintf(line, sizeof(line), fmt, args);
-	line[strcspn(line, "\n")] = '\0';
-	/* The first warning names the cause, the rest its consequences. */
-	if (!last_libbpf_line[0] && !strstr(line, "Retrying without BTF"))
-		memcpy(last_libbpf_line, line, sizeof(last_libbpf_line));
-	return 0;
-}
-
-void bpf_objects_quiet(void)
-{
-	libbpf_set_print(keep_libbpf_line);
-	last_libbpf_line[0] = '\0';
-}
-
-int bpf_load_failed(int code, const char *object, struct errmsg *err)
-{
-	err_set(err, code, "cannot load %s into the kernel", object);
-	if (last_libbpf_line[0])
-		err_hint(err, "libbpf says: %.200s", last_libbpf_line);
-	if (code == -EPERM || code == -EACCES)
-		err_hint(err, "run as root, or give it the capabilities: "
-			      "sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_syslog,"
-			      "cap_dac_read_search,cap_checkpoint_restore=ep "
-			      "$(command -v ebpfprof)");
-	else if (code == -EMFILE)
-		err_hint(err, "raise the limit of open files: ulimit -n 65536");
-	else
-		err_hint(err, "`ebpfprof doctor` tells what this kernel lacks");
-	return code;
-}
 
 static int size_unwind_maps(struct shared_bpf *skel)
 {
@@ -154,8 +116,10 @@ int shared_maps_new(const struct shared_config *config, const struct targets *ta
 
 	if (!maps)
 		return err_set(err, -ENOMEM, "cannot create the BPF maps");
-	bpf_objects_quiet();
+	bpf_log_begin();
 	maps->cpu_cnt = cpus_possible_cnt();
+	maps->tier = config->tier;
+	maps->pid_namespace = config->pid_namespace;
 	maps->skel = shared_bpf__open();
 	code = maps->skel ? 0 : -errno;
 	if (!code)
@@ -168,7 +132,7 @@ int shared_maps_new(const struct shared_config *config, const struct targets *ta
 		code = fill_maps(maps, targets);
 	if (code) {
 		shared_maps_free(maps);
-		return bpf_load_failed(code, "the BPF maps", err);
+		return bpf_log_failed(code, "the BPF maps", err);
 	}
 	*ret = maps;
 	return 0;
@@ -184,13 +148,40 @@ void shared_maps_free(struct shared_maps *maps)
 	free(maps);
 }
 
+enum tier shared_maps_tier(const struct shared_maps *maps)
+{
+	return maps->tier;
+}
+
+void shared_maps_note(struct shared_maps *maps, const struct tracer_outcome *outcome)
+{
+	if (maps->outcome_cnt < TRACERS_MAX)
+		maps->outcomes[maps->outcome_cnt++] = *outcome;
+}
+
+const struct tracer_outcome *shared_maps_outcomes(const struct shared_maps *maps, size_t *ret_cnt)
+{
+	*ret_cnt = maps->outcome_cnt;
+	return maps->outcomes;
+}
+
+/* The knob is a section of its own, at the same place in every object. */
+static int set_pid_view(const struct shared_maps *maps, struct bpf_object *object)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object, ".rodata.pids");
+	const struct pid_view view = { .namespace = maps->pid_namespace };
+
+	return map ? bpf_map__set_initial_value(map, &view, sizeof(view)) : 0;
+}
+
 int shared_maps_lend(const struct shared_maps *maps, struct bpf_object *object, struct errmsg *err)
 {
 	struct bpf_map *ours, *theirs;
+	int code = set_pid_view(maps, object);
 
+	if (code)
+		return err_set(err, code, "cannot set the pid namespace of a BPF object");
 	bpf_object__for_each_map(ours, maps->skel->obj) {
-		int code;
-
 		if (bpf_map__is_internal(ours))
 			continue;
 		theirs = bpf_object__find_map_by_name(object, bpf_map__name(ours));
@@ -224,6 +215,23 @@ int shared_maps_follow(const struct shared_maps *maps, pid_t tgid, uint32_t bits
 		followed = (struct target_followed){};
 	followed.bits |= bits;
 	return bpf_map_update_elem(fd, &key, &followed, BPF_ANY);
+}
+
+int shared_maps_follow_child(const struct shared_maps *maps, pid_t parent, pid_t tgid)
+{
+	struct target_followed known = {};
+	uint32_t key = (uint32_t)parent;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(maps->skel->maps.followed), &key, &known) != 0)
+		return 0;
+	return shared_maps_follow(maps, tgid, known.bits);
+}
+
+void shared_maps_unfollow(const struct shared_maps *maps, pid_t tgid)
+{
+	uint32_t key = (uint32_t)tgid;
+
+	bpf_map_delete_elem(bpf_map__fd(maps->skel->maps.followed), &key);
 }
 
 pid_t shared_maps_next_followed(const struct shared_maps *maps, pid_t tgid)

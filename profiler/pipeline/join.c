@@ -69,9 +69,10 @@ int join_begin_window(struct join *join)
 	return err < 0 ? err : 0;
 }
 
-void join_begin_epoch(struct join *join, uint32_t epoch)
+void join_begin_epoch(struct join *join, uint32_t epoch, uint64_t period)
 {
 	join->epoch = epoch;
+	join->epoch_period = period;
 	/* Locations may have been freed since, and their places taken by others. */
 	hashmap_clear(&join->location_ids);
 }
@@ -246,7 +247,7 @@ int join_count(void *context, const struct sample_key *key, uint64_t value)
 	if (cnt < 0)
 		return (int)cnt;
 	values[0] = (int64_t)value;
-	values[1] = (int64_t)(value * join->period);
+	values[1] = (int64_t)(value * join->epoch_period);
 	id = profile_add_sample(join->profile, ids, (size_t)cnt, values, labels, label_cnt);
 	if (id < 0)
 		return (int)id;
@@ -266,6 +267,13 @@ static void add_comments(struct join *join)
 		 totals->due, totals->not_fired, totals->fired, totals->idle, totals->filtered,
 		 totals->counted, totals->lost_full + totals->lost_busy);
 	profile_add_comment(join->profile, text);
+	if (totals->period > join->period) {
+		snprintf(text, sizeof(text),
+			 "ebpfprof: --max-overhead lowered the rate, to a period of %" PRIu64
+			 " at most; each sample has the weight of its own",
+			 totals->period);
+		profile_add_comment(join->profile, text);
+	}
 	if (join->report.without_stack) {
 		snprintf(text, sizeof(text), "ebpfprof: %" PRIu64 " samples without their stack",
 			 join->report.without_stack);

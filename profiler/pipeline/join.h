@@ -23,7 +23,8 @@ struct join {
 	struct stacks *stacks;	       /* borrowed */
 	struct symbolizer *symbolizer; /* borrowed */
 	enum sampler_event event;
-	uint64_t period;
+	uint64_t period;       /* of the rate that was asked for: the profile's */
+	uint64_t epoch_period; /* of the samples of this epoch */
 	size_t profile_bytes_max;
 	bool with_user, with_kernel, has_targets;
 	struct hashmap location_ids; /* const struct location * -> struct joined, of one epoch */
@@ -40,8 +41,8 @@ void join_free(struct join *join);
 /** join_begin_window - an empty profile with its sample types; -ENOMEM */
 int join_begin_window(struct join *join);
 
-/** join_begin_epoch - @epoch's counts follow */
-void join_begin_epoch(struct join *join, uint32_t epoch);
+/** join_begin_epoch - @epoch's counts follow, each of which stands for @period */
+void join_begin_epoch(struct join *join, uint32_t epoch, uint64_t period);
 
 /** join_count - add one key of the counts; for sampler_drain_counts() */
 int join_count(void *join, const struct sample_key *key, uint64_t value);

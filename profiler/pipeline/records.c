@@ -84,6 +84,8 @@ static int on_sideband(void *context, const struct sideband_event *event)
 					 event->time_ns);
 		if (!err)
 			err = unwinding_changed(records->unwinding, event->tgid, PROCESS_NEW);
+		if (!err)
+			err = sampler_forked(records->sampler, event->parent_tgid, event->tgid);
 		break;
 	case SIDEBAND_EXEC:
 		records->programs_started = true;
@@ -158,6 +160,7 @@ void records_forget_exited(struct records *records, uint64_t now_ns)
 
 		if (kill(tgid, 0) != 0 && errno == ESRCH) {
 			symbolizer_on_exit(records->symbolizer, tgid, now_ns);
+			sampler_ended(records->sampler, tgid);
 			unwinding_forget(records->unwinding, tgid);
 		} else {
 			kept_all &= hashmap_put(&still, &tgid, NULL) != NULL;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "profiler/pipeline/report.h"
 
+#include "profiler/base/cleanup.h"
+
 static void add_totals(struct sampler_totals *sum, const struct sampler_totals *more)
 {
+	sum->period = MAX(sum->period, more->period);
 	sum->due += more->due;
 	sum->not_fired += more->not_fired;
 	sum->fired += more->fired;
@@ -16,6 +19,7 @@ static void add_totals(struct sampler_totals *sum, const struct sampler_totals *
 	sum->raw_refused += more->raw_refused;
 	sum->follow_full += more->follow_full;
 	sum->throttled += more->throttled;
+	sum->outside += more->outside;
 }
 
 void window_report_add(struct window_report *sum, const struct window_report *more)

@@ -54,6 +54,9 @@ struct session {
 	struct bodies nameless; /* named in part: tried once more when their epoch is joined */
 	struct join join;
 	struct records records;
+	struct governor governor;
+	uint64_t governed_cpu_ns, governed_bpf_ns; /* what was spent when it was last asked */
+	uint64_t refused;			   /* in the last epoch, by full rings and maps */
 	uint64_t start_ns, window_start_ns, window_start_wall_ns; /* monotonic, UTC */
 	uint64_t next_flush_ns, next_window_ns, next_second_ns, last_flush_ns, pulled_ns;
 };
@@ -227,6 +230,34 @@ static int join_spilled(struct session *session, uint32_t epoch)
 	return err;
 }
 
+/*
+ * Before the flip: what the epoch has cost decides the rate of the next.  Where sampling cannot change
+ * its rate it stays, which the summary tells by the governor's own figures.
+ */
+static void govern(struct session *session, uint64_t now_ns)
+{
+	uint64_t cpu_ns = process_cpu_ns();
+	unsigned int before_hz = session->governor.hz, hz;
+	struct governor_epoch epoch;
+	struct sampler_cost cost;
+
+	if (!session->config->max_overhead)
+		return;
+	sampler_cost(session->sampler, &cost);
+	epoch = (struct governor_epoch){
+		.elapsed_ns = now_ns - session->last_flush_ns,
+		.cpu_cnt = sampler_cpu_cnt(session->sampler),
+		.own_cpu_ns = cpu_ns - session->governed_cpu_ns,
+		.bpf_ns = cost.bpf_ns - session->governed_bpf_ns,
+		.refused = session->refused,
+	};
+	session->governed_cpu_ns = cpu_ns;
+	session->governed_bpf_ns = cost.bpf_ns;
+	hz = governor_next(&session->governor, &epoch);
+	if (hz != before_hz && sampler_set_freq(session->sampler, hz) < 0)
+		session->governor.hz = session->governor.lowest_hz = before_hz;
+}
+
 /* End the epoch and bring all of it into the profile. */
 static int flush(struct session *session)
 {
@@ -235,9 +266,12 @@ static int flush(struct session *session)
 	uint32_t epoch;
 	int err;
 
+	govern(session, now_ns);
 	err = sampler_end_epoch(session->sampler, &epoch, &totals);
 	if (err)
 		return fail(session, err, "read the sampler's counters");
+	session->refused = totals.lost_full + totals.lost_busy + totals.body_ring_full +
+			   totals.raw_refused;
 	unwinding_settle(session->unwinding); /* before anything else is taken away */
 	err = drain(session);
 	if (!err)
@@ -246,7 +280,7 @@ static int flush(struct session *session)
 		err = await_names(session);
 	if (err)
 		return err;
-	join_begin_epoch(&session->join, epoch);
+	join_begin_epoch(&session->join, epoch, totals.period);
 	err = name_again(session, epoch);
 	if (!err)
 		err = sampler_drain_counts(session->sampler, epoch, join_count, &session->join);
@@ -353,6 +387,8 @@ static int start(struct session *session)
 	if (err)
 		return err;
 	session->start_ns = session->last_flush_ns = monotonic_ns();
+	governor_init(&session->governor, config->max_overhead, config->sampler.freq_hz);
+	session->governed_cpu_ns = process_cpu_ns();
 	begin_window(session, session->start_ns);
 	session->next_flush_ns = session->start_ns + config->sampler.flush_ns;
 	session->next_second_ns = session->start_ns + NS_PER_SEC;
@@ -466,6 +502,8 @@ static void fill_result(struct session *session)
 
 	result->about = *sampler_about(session->sampler); /* whom it met is known since its start */
 	sampler_cost(session->sampler, &result->cost);
+	result->governor = session->governor;
+	result->tracer_cnt = sampler_tracers(session->sampler, result->tracers);
 	unwinding_stats(session->unwinding, &result->unwinding);
 	result->cpu_cnt = sampler_cpu_cnt(session->sampler);
 	result->period = sampler_period(session->sampler);

@@ -16,7 +16,9 @@
 
 #include "profiler/collect/sampler.h"
 #include "profiler/collect/targets.h"
+#include "profiler/collect/tracer.h"
 #include "profiler/pipeline/binaries.h"
+#include "profiler/pipeline/governor.h"
 #include "profiler/pipeline/report.h"
 #include "profiler/pipeline/unwinding.h"
 #include "symbolizer/symbolizer.h"
@@ -39,8 +41,11 @@ struct session_result {
 	int command_status; /* as a shell has it: 0-255, 128 + signal; -1 = none or still running */
 	struct window_report total; /* over all windows */
 	struct sampler_cost cost;
+	struct tracer_outcome tracers[TRACERS_MAX]; /* [tracer_cnt] */
+	size_t tracer_cnt;
 	struct sampler_about about;
 	struct unwinding_stats unwinding; /* all 0 without BPF */
+	struct governor governor;
 	uint64_t own_cpu_ns;
 	uint64_t peak_rss_bytes;
 	unsigned int cpu_cnt;
@@ -54,6 +59,7 @@ struct session_result {
 
 struct session_config {
 	struct sampler_config sampler;
+	double max_overhead; /* percent of the host's CPUs; 0 = any: the rate stays as it is */
 	struct symbolizer_config symbolizer;
 	struct targets *targets; /* borrowed */
 	char **command;		 /* argv, NULL = none */

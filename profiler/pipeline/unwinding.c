@@ -35,7 +35,6 @@ struct unwinding {
 	struct unwind_processes processes;
 	struct strbuf raw;	/* struct raw_stack_body, each padded to 8 bytes */
 	struct stack_body body; /* of the stack being unwound */
-	struct errmsg hooks_error;
 	size_t raw_tried; /* of `raw`, bytes: what lacked something at an earlier tick */
 	unsigned int ticks;
 	uint64_t raw_cnt, raw_dropped;
@@ -69,8 +68,8 @@ static int open_all(struct unwinding *unwinding, const struct unwinding_config *
 	unwinding->files.context = unwinding;
 	unwind_processes_init(&unwinding->processes, unwinding->maps, &unwinding->files,
 			      unwinding->symbolizer);
-	/* Without the hooks new processes are known a little later. */
-	if (images_new(shared, &unwinding->images, &unwinding->hooks_error) < 0)
+	/* Without the hooks new processes are known a little later; the outcome is noted. */
+	if (images_new(shared, &unwinding->images, NULL) < 0)
 		unwinding->images = NULL;
 	unwinding->processes.has_hooks = unwinding->images && images_has_seeded(unwinding->images);
 	return 0;
@@ -446,6 +445,5 @@ void unwinding_stats(const struct unwinding *unwinding, struct unwinding_stats *
 		.expression_return_address = tables.census.expression_return_address,
 		.expression_register = tables.census.expression_register,
 		.corrupt = tables.census.corrupt,
-		.hooks_error = unwinding->images ? NULL : unwinding->hooks_error.text,
 	};
 }

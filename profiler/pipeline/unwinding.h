@@ -87,7 +87,6 @@ struct unwinding_stats {
 	/* Of the tables made in this session, not of those that came from disk: */
 	uint64_t made_rows;
 	uint32_t expression_cfa, expression_return_address, expression_register, corrupt;
-	const char *hooks_error; /* why forks and execs are learnt late; NULL = they are not */
 };
 void unwinding_stats(const struct unwinding *unwinding, struct unwinding_stats *ret);
 

@@ -68,10 +68,10 @@ static void switch_on(const struct btf *btf, __u32 type_id, char *bytes)
 	}
 }
 
-/* Knobs are the variables of .rodata that are not static. */
-static void switch_on_section(const struct btf *btf, char *bytes, size_t size)
+/* Knobs are the variables of .rodata and .rodata.* that are not static. */
+static void switch_on_section(const struct btf *btf, const char *name, char *bytes, size_t size)
 {
-	const __s32 id = btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC);
+	const __s32 id = btf__find_by_name_kind(btf, name, BTF_KIND_DATASEC);
 	const struct btf_type *section = id < 0 ? NULL : btf__type_by_id(btf, (__u32)id);
 	const struct btf_var_secinfo *info;
 	__u32 i;
@@ -84,24 +84,35 @@ static void switch_on_section(const struct btf *btf, char *bytes, size_t size)
 	}
 }
 
-static int switch_on_knobs(const struct bpf_object *object)
+static int switch_on_map(const struct bpf_object *object, struct bpf_map *map)
 {
-	struct bpf_map *map = bpf_object__find_map_by_name(object, ".rodata");
+	const char *name = strstr(bpf_map__name(map), ".rodata");
 	const void *initial;
 	size_t size = 0;
 	char *bytes;
 	int ret;
 
-	initial = map ? bpf_map__initial_value(map, &size) : NULL;
+	initial = name ? bpf_map__initial_value(map, &size) : NULL;
 	if (!initial)
 		return 0;
 	bytes = malloc(size);
 	if (!bytes)
 		return -ENOMEM;
 	memcpy(bytes, initial, size);
-	switch_on_section(bpf_object__btf(object), bytes, size);
+	switch_on_section(bpf_object__btf(object), name, bytes, size);
 	ret = bpf_map__set_initial_value(map, bytes, size);
 	free(bytes);
+	return ret;
+}
+
+static int switch_on_knobs(const struct bpf_object *object)
+{
+	struct bpf_map *map;
+	int ret = 0;
+
+	bpf_object__for_each_map(map, object)
+		if (!ret)
+			ret = switch_on_map(object, map);
 	return ret;
 }
 

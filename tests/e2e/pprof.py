@@ -88,6 +88,9 @@ class Profile:
         self.locations = {_record(data, {1: "id"})["id"]:
                           Location(data, self.functions, self.mappings)
                           for data in fields.get(4, [])}
+        self.comments = [self.texts[i] for i in _ints(fields.get(13, []))]
+        self.values = [tuple(_ints([v for n, v in _fields(data) if n == 2]))
+                       for data in fields.get(2, [])]  # of each sample, all its types
         self.samples = [self._sample(data) for data in fields.get(2, [])]
 
     def _table(self, messages, names, text_fields):

@@ -10,7 +10,9 @@ import time
 
 import pytest
 
-from conftest import EBPFPROF, Stacks, Tool, need, parse_sums, wait_until, workload
+import pprof
+from conftest import (EBPFPROF, Stacks, Tool, need, parse_sums, unshare, wait_until,
+                      workload)
 
 NOBODY = 65534
 BPF, PERF_EVENT_OPEN = ({"x86_64": (321, 298), "aarch64": (280, 241)}
@@ -37,6 +39,12 @@ os.execv(sys.argv[2], sys.argv[2:])
 def paranoid():
     with open("/proc/sys/kernel/perf_event_paranoid", encoding="ascii") as level:
         return int(level.read())
+
+
+def process_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Nobody(Tool):
@@ -360,6 +368,33 @@ def test_children_of_targets_are_met(tool):
     stacks = tool.record("--source", "ring", "-F", "999", "--", workload("forktree"), "10", "200")
     work = stacks.having("child_work") + stacks.having("grandchild_work")
     assert work > 0.93 * 2200, (work, stacks)
+
+
+def test_a_lowered_rate_keeps_the_sums(tool, start):
+    """--max-overhead: an epoch has one period, and its samples the weight of that."""
+    process = start(workload("split"), "30")
+    before = process_seconds(process.pid)
+    done = tool.run("record", "--source", "ring", "-p", process.pid, "-F", "4999", "-d", "6",
+                    "--flush", "1", "--max-overhead", "0.2", "-o", "x.pb.gz")
+    spent = process_seconds(process.pid) - before
+    sums = parse_sums(done.stderr)
+    assert "rate lowered to" in done.stderr, done.stderr
+    values = pprof.Profile(os.path.join(tool.folder, "x.pb.gz")).values
+    assert sum(v[0] for v in values) == sums["counted"]
+    assert len({v[1] // v[0] for v in values}) > 1
+    assert sum(v[1] for v in values) / 1e9 == pytest.approx(spent, rel=0.2), done.stderr
+
+
+def test_another_pid_namespaces_tasks_are_filtered(tool, start):
+    start(workload("split"), "20")
+    done = subprocess.run([*unshare("--pid", "--fork", "--mount-proc"), EBPFPROF, "record",
+                           "--source", "ring", "-F", "199", "-d", "2", "-o", "n.pb.gz"],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          cwd=tool.folder)
+    assert done.returncode == 0, done.stderr
+    assert parse_sums(done.stderr)["filtered"] > 50, done.stderr
+    assert "outside of this pid namespace" in done.stderr
+    assert "split" not in tool.folded("n.pb.gz").processes()
 
 
 def test_a_cgroups_tasks_are_met(tool, start):

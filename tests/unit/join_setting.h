@@ -107,7 +107,7 @@ static inline void setup_config(struct setting *setting, const struct session_co
 	join_init(&setting->join, config, PERIOD, &setting->stacks, &setting->symbolizer);
 	assert_int_equal(fill_epoch(setting, 0), 0);
 	assert_int_equal(join_begin_window(&setting->join), 0);
-	join_begin_epoch(&setting->join, 0);
+	join_begin_epoch(&setting->join, 0, PERIOD);
 }
 
 static inline void setup(struct setting *setting)

@@ -18,13 +18,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "profiler/base/cleanup.h"
 #include "profiler/base/clock.h"
 #include "profiler/base/err.h"
 #include "profiler/collect/images.h"
+#include "profiler/collect/probes.h"
+#include "profiler/collect/tracer.h"
 #include "profiler/collect/unwind_maps.h"
 #include "tests/unit/unwind_reader.h"
 
 #define WITH_HOOKS(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+/* Whose turn it is: each test runs with every tier that this kernel has. */
+static enum tier tier;
 
 struct fixture {
 	struct shared_maps *maps;
@@ -41,21 +47,23 @@ static bool look_up(const struct fixture *fixture, pid_t tgid, struct unwind_pro
 	       0;
 }
 
+static const enum probe probes[] = { [TIER_TP_BTF] = PROBE_TP_BTF,
+				     [TIER_RAW_TP] = PROBE_RAW_TP,
+				     [TIER_KPROBE] = PROBE_KPROBE };
+
 static int set_up(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	struct errmsg err = {};
 
 	*state = fixture;
-	fixture->maps = reader_maps();
+	fixture->maps = reader_maps_of(tier);
 	if (!fixture->maps)
 		return 0;
 	if (unwind_maps_new(fixture->maps, 64u << 20, &fixture->unwind, &err) != 0)
 		fail_msg("%s", err.text);
-	if (images_new(fixture->maps, &fixture->images, &err) != 0) {
-		print_message("skipped: %s\n", err.text);
-		return 0;
-	}
+	if (images_new(fixture->maps, &fixture->images, &err) != 0)
+		fail_msg("%s", err.text);
 	assert_true(images_has_seeded(fixture->images));
 	assert_true(look_up(fixture, getpid(), &fixture->own));
 	return 0;
@@ -434,5 +442,16 @@ int main(void)
 		WITH_HOOKS(test_a_thousand_short_processes_leave_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = 0, name;
+
+	for (name = TIER_TP_BTF; name < TIER_CNT; name++) {
+		tier = (enum tier)name;
+		if (probe_run(probes[tier]) == -ENOENT) {
+			print_message("this kernel has no %s\n", tier_name(tier));
+			continue;
+		}
+		failed += _cmocka_run_group_tests(tier_name(tier), tests, ARRAY_SIZE(tests), NULL,
+						  NULL);
+	}
+	return failed;
 }

@@ -430,7 +430,7 @@ static void test_epochs_of_a_window_add_up(void **state)
 	put_stack(&setting, 1, OTHER_USER_STACK, (const uint64_t[]){ 0x11, 0x12, 0 },
 		  (struct named_stack){});
 	strcpy(fake_find(&setting.symbolizer, 0x31, NULL)->name, "changed");
-	join_begin_epoch(&setting.join, 1);
+	join_begin_epoch(&setting.join, 1, PERIOD);
 	count(&setting, 100, USER_STACK, 0, 10);
 	count(&setting, 100, OTHER_USER_STACK, 0, 100);
 	count(&setting, 100, BROKEN_STACK, 0, 1);
@@ -517,7 +517,7 @@ static int join_all(struct setting *setting, struct profile **ret)
 	error = fill_epoch(setting, 0);
 	if (!error)
 		error = join_begin_window(&setting->join);
-	join_begin_epoch(&setting->join, 0);
+	join_begin_epoch(&setting->join, 0, PERIOD);
 	for (i = 0; i < ARRAY_SIZE(keys) && !error; i++)
 		error = join_count(&setting->join, &keys[i], 2);
 	if (!error)

@@ -16,7 +16,13 @@
 
 struct shared_maps *reader_maps(void)
 {
-	const struct shared_config config = { .ring_bytes = 4096,
+	return reader_maps_of(TIER_NONE);
+}
+
+struct shared_maps *reader_maps_of(enum tier tier)
+{
+	const struct shared_config config = { .tier = tier,
+					      .ring_bytes = 4096,
 					      .seen_slots = 1,
 					      .with_tables = true };
 	const struct targets targets = {};

@@ -16,6 +16,9 @@
 /** reader_maps - the maps, with tables; NULL: this process may not make them (skip the test) */
 struct shared_maps *reader_maps(void);
 
+/** reader_maps_of - the same, for tracers of @tier */
+struct shared_maps *reader_maps_of(enum tier tier);
+
 enum reader_answer {
 	READER_FOUND,
 	READER_NO_PROCESS,

@@ -10,10 +10,10 @@ RUSTC := $(shell ./scripts/find-tool rustc)
 WORKLOAD_FLAGS := -O1 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-inline \
 	-mno-omit-leaf-frame-pointer -Wall -Wextra
 WORKLOAD_LIBRARIES := plugin plugin_b
-WORKLOAD_SOURCES := $(filter-out tests/workloads/plugin.c,$(wildcard tests/workloads/*.c))
+WORKLOAD_SOURCES := $(filter-out tests/workloads/plugin.c tests/workloads/refuse_bpf.c,$(wildcard tests/workloads/*.c))
 
 WORKLOADS := $(WORKLOAD_SOURCES:tests/workloads/%.c=build/workloads/%) \
-	$(WORKLOAD_LIBRARIES:%=build/workloads/%.so) \
+	$(WORKLOAD_LIBRARIES:%=build/workloads/%.so) build/workloads/refuse_bpf.so \
 	$(if $(CXX_PROGRAM),build/workloads/cxx) \
 	$(if $(RUSTC),build/workloads/rustwork build/workloads/rustwork_v0)
 
@@ -50,6 +50,11 @@ build/workloads/%: tests/workloads/%.c tests/workloads/workloads.mk | build/work
 build/workloads/%.so: tests/workloads/plugin.c tests/workloads/workloads.mk | build/workloads/
 	$(say) CC $@
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WORKLOAD_FLAGS) -DWORK=$*_work -fPIC -shared -o $@ $<
+
+build/workloads/refuse_bpf.so: tests/workloads/refuse_bpf.c tests/workloads/workloads.mk | \
+		build/workloads/
+	$(say) CC $@
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -fPIC -shared -o $@ $< -ldl
 
 build/workloads/cxx: tests/workloads/cxx.cpp tests/workloads/spin.h tests/workloads/workloads.mk | \
 		build/workloads/
