@@ -60,7 +60,7 @@ struct stack_body {
 	__u16 frame_cnt;
 	__u8 end;	   /* enum stack_end */
 	__u8 leaf_is_exact; /* frame 0 is an interrupted instruction, not a return address */
-	__u32 reserved;
+	__u32 unchecked;    /* 1: nobody looked whether a call stands before the other frames */
 	__u64 mapped_ns; /* of struct unwind_process: the mappings that the walk went by */
 	__u64 frames[STACK_FRAMES_MAX + 1]; /* [frame_cnt] leaf first; only those are sent */
 };

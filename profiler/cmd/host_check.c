@@ -40,7 +40,7 @@ static int check_kernel(bool force, struct errmsg *err)
 		       version.major, version.minor, version.patch);
 }
 
-int host_check_before_profiling(bool force, struct errmsg *err)
+int host_check_before_profiling(bool force, enum sampler_by by, struct errmsg *err)
 {
 	struct host_capabilities capabilities;
 	int code = check_kernel(force, err);
@@ -51,6 +51,8 @@ int host_check_before_profiling(bool force, struct errmsg *err)
 		return err_say(err, -EXDEV,
 			       "/proc is of another pid namespace than this program: names would be "
 			       "of other processes; mount it anew here: mount -t proc proc /proc");
+	if (by != SAMPLER_BY_BPF)
+		return 0;
 	if (!host_has_btf())
 		return err_say(err, -ENOENT,
 			       "this kernel has no BTF: /sys/kernel/btf/vmlinux is missing; use a "

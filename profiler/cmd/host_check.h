@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+#include "profiler/collect/sampler_about.h"
+
 struct errmsg;
 
 /** what an ordinary user has to type once, to need no root afterwards */
@@ -15,9 +17,10 @@ struct errmsg;
 /**
  * host_check_before_profiling - 0, or -errno with what is missing and how to get it
  * @force: profile on a kernel that may freeze
+ * @by: where BPF is not insisted on, what it lacks is no error: the sampler finds another way
  *
  * Warns on stderr where the kernel's patch level is unknown.
  */
-int host_check_before_profiling(bool force, struct errmsg *err);
+int host_check_before_profiling(bool force, enum sampler_by by, struct errmsg *err);
 
 #endif

@@ -79,6 +79,9 @@ const struct opt profiling_opts[] = {
 	{ OPT_TEXT, 0, "unwind", "HOW",
 	  "auto (the default): by unwind tables, by frame\npointer where there are none; fp or table: by\none of them alone",
 	  FIELD(unwind) },
+	{ OPT_TEXT, 0, "source", "HOW",
+	  "auto (the default): by BPF, and where it cannot\nbe loaded by perf events alone, with frame\npointers only; bpf or ring: by one of them",
+	  FIELD(source) },
 	{ OPT_TEXT, 0, "tier", "TIER",
 	  "hook into the kernel by tp_btf, raw_tp or kprobe\nonly; without it by the best that works",
 	  FIELD(tier) },
@@ -113,7 +116,8 @@ const struct opt profiling_opts[] = {
 void profiling_init(struct profiling *profiling)
 {
 	*profiling = (struct profiling){
-		.freq_hz = 99, .flush_ns = 10 * NS_PER_SEC, .event = "cpu", .unwind = "auto"
+		.freq_hz = 99, .flush_ns = 10 * NS_PER_SEC, .event = "cpu", .unwind = "auto",
+		.source = "auto",
 	};
 }
 
@@ -133,15 +137,33 @@ static const char *const unwind_names[] = {
 	[SAMPLER_UNWIND_TABLE] = "table",
 };
 
-/* enum sampler_unwind, or -EINVAL */
-static int find_unwind(const char *name)
+static const char *const source_names[] = {
+	[SAMPLER_BY_AUTO] = "auto",
+	[SAMPLER_BY_BPF] = "bpf",
+	[SAMPLER_BY_RING] = "ring",
+};
+
+/* The index of @name in @names, or -EINVAL */
+static int find_name(const char *name, const char *const *names, size_t cnt)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(unwind_names); i++)
-		if (strcmp(name, unwind_names[i]) == 0)
+	for (i = 0; i < cnt; i++)
+		if (strcmp(name, names[i]) == 0)
 			return (int)i;
 	return -EINVAL;
+}
+
+/* enum sampler_unwind, or -EINVAL */
+static int find_unwind(const char *name)
+{
+	return find_name(name, unwind_names, ARRAY_SIZE(unwind_names));
+}
+
+/* enum sampler_by, or -EINVAL */
+static int find_source(const char *name)
+{
+	return find_name(name, source_names, ARRAY_SIZE(source_names));
 }
 
 static int check_options(const struct profiling *profiling, const struct opt_rest *rest,
@@ -156,6 +178,9 @@ static int check_options(const struct profiling *profiling, const struct opt_res
 	if (find_unwind(profiling->unwind) < 0)
 		return err_say(err, -EINVAL, "--unwind '%s': not one of auto, fp, table",
 			       profiling->unwind);
+	if (find_source(profiling->source) < 0)
+		return err_say(err, -EINVAL, "--source '%s': not one of auto, bpf, ring",
+			       profiling->source);
 	if (profiling->tier && tier_by_name(profiling->tier) == TIER_NONE)
 		return err_say(err, -EINVAL, "--tier '%s': not one of tp_btf, raw_tp, kprobe",
 			       profiling->tier);
@@ -182,6 +207,7 @@ static void fill_config(struct profiling *profiling, const struct opt_rest *rest
 	profiling->targets.follow = !profiling->no_follow;
 	*config = (struct session_config){
 		.sampler = {
+			.by = (enum sampler_by)find_source(profiling->source),
 			.event = strcmp(profiling->event, "cycles") == 0 ? SAMPLER_CYCLES :
 									   SAMPLER_CPU_CLOCK,
 			.unwind = (enum sampler_unwind)find_unwind(profiling->unwind),
@@ -195,6 +221,7 @@ static void fill_config(struct profiling *profiling, const struct opt_rest *rest
 			.ring_bytes = profiling->ring_bytes,
 			.counts_entries = profiling->map_entries,
 		},
+		.sampling = profiling_sampling,
 		.max_overhead = profiling->max_overhead,
 		.targets = &profiling->targets,
 		.command = rest->cnt ? rest->words : NULL,
@@ -214,7 +241,8 @@ int profiling_prepare(struct profiling *profiling, const char *command,
 
 	if (check_options(profiling, rest, &err))
 		return usage_error(command, &err);
-	if (host_check_before_profiling(profiling->force, &err))
+	if (host_check_before_profiling(profiling->force,
+					(enum sampler_by)find_source(profiling->source), &err))
 		return failure(&err);
 	if (capabilities_effective(&profiling->held) < 0)
 		profiling->held = UINT64_MAX; /* not known to lack any */
@@ -237,6 +265,16 @@ void profiling_restrict(const struct profiling *profiling, const char *output, b
 
 	if (!profiling->no_sandbox)
 		privileges_drop(&privileges);
+}
+
+void profiling_sampling(void *context, const struct sampler_about *about)
+{
+	(void)context;
+	if (about->by == SAMPLER_BY_RING && about->why[0])
+		fprintf(stderr, "ebpfprof: warning: sampling without BPF: %s; frame pointers "
+				"only%s%s\n",
+			about->why, about->sees_kernel ? "" : ", no time in the kernel",
+			about->system_wide ? "" : ", own processes only");
 }
 
 void profiling_progress(void *context, double seconds, uint64_t samples, uint64_t processes)

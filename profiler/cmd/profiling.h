@@ -26,7 +26,7 @@ struct profiling {
 	unsigned int freq_hz;
 	double max_overhead; /* percent; 0 = any */
 	uint64_t duration_ns, flush_ns;
-	const char *event, *unwind, *tier;
+	const char *event, *unwind, *source, *tier;
 	unsigned int map_entries;
 	size_t ring_bytes, profile_bytes, sideband_bytes, unwind_bytes;
 	struct targets targets;
@@ -52,6 +52,9 @@ int profiling_prepare(struct profiling *profiling, const char *command,
  * @output: the file that will be written; NULL or "-": stdout
  */
 void profiling_restrict(const struct profiling *profiling, const char *output, bool with_command);
+
+/** profiling_sampling - a session_config.sampling: warns where samples are not taken by BPF */
+void profiling_sampling(void *context, const struct sampler_about *about);
 
 /** profiling_progress - a session_config.progress for a terminal */
 void profiling_progress(void *context, double seconds, uint64_t samples, uint64_t processes);

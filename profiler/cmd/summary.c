@@ -14,14 +14,16 @@ static double percent(uint64_t part, uint64_t whole)
 	return whole ? 100.0 * (double)part / (double)whole : 0.0;
 }
 
-static void print_samples(const struct window_report *report)
+static void print_samples(const struct window_report *report, const struct sampler_about *about)
 {
 	const struct sampler_totals *totals = &report->totals;
 
 	fprintf(stderr,
-		"  samples    %" PRIu64 " due = %" PRIu64 " fired + %" PRId64
-		" not fired (CPU idle, timer late)\n",
-		totals->due, totals->fired, totals->not_fired);
+		"  samples    %" PRIu64 " due = %" PRIu64 " fired + %" PRId64 " not fired (%s)\n",
+		totals->due, totals->fired, totals->not_fired,
+		about->system_wide ? "CPU idle, timer late" :
+		about->sees_kernel ? "shorter than a period" :
+				     "in the kernel, or shorter than a period");
 	fprintf(stderr,
 		"             %" PRIu64 " fired = %" PRIu64 " counted + %" PRIu64 " idle + %" PRIu64
 		" filtered + %" PRIu64 " lost\n",
@@ -51,6 +53,8 @@ static void print_losses(const struct window_report *report)
 		   "raise --profile-memory or use --every");
 	print_loss("children not followed: table full", totals->follow_full,
 		   "profile a --cgroup instead");
+	print_loss("times the kernel paused sampling for its cost", totals->throttled,
+		   "lower -F; see kernel.perf_event_max_sample_rate");
 	print_loss("records of new processes lost", report->sideband_lost,
 		   "raise --sideband-size");
 	print_loss("records of new processes refused: too many processes or mappings",
@@ -99,8 +103,9 @@ static void print_cost(const struct session_result *result)
 	double cpu = (double)result->own_cpu_ns / NS_PER_SEC;
 
 	fprintf(stderr, "  cost       %.2f s CPU (%.2f %% of a core), %" PRIu64
-		" MiB RSS, %.1f MiB BPF maps", cpu, seconds > 0 ? 100 * cpu / seconds : 0,
-		result->peak_rss_bytes >> 20, (double)result->cost.map_bytes / (1 << 20));
+		" MiB RSS, %.1f MiB %s", cpu, seconds > 0 ? 100 * cpu / seconds : 0,
+		result->peak_rss_bytes >> 20, (double)result->cost.map_bytes / (1 << 20),
+		result->about.by == SAMPLER_BY_RING ? "rings" : "BPF maps");
 	if (result->cost.bpf_runs)
 		fprintf(stderr, ", BPF %.2f us a sample",
 			(double)result->cost.bpf_ns / 1000 / (double)result->cost.bpf_runs);
@@ -136,6 +141,28 @@ static void print_unwinding(const struct session_result *result)
 		   "their stacks were unwound here, at a higher cost");
 	print_loss("stacks ended at their leaf: no room for their copy", result->total.totals.raw_refused,
 		   "raise --ring-size");
+}
+
+/* What samples without BPF do not show. */
+static void print_source(const struct session_result *result)
+{
+	const struct sampler_totals *totals = &result->total.totals;
+	const struct sampler_about *about = &result->about;
+
+	if (about->by != SAMPLER_BY_RING)
+		return;
+	fprintf(stderr, "  unwinding  frame pointers only: the kernel's own call chains\n");
+	fprintf(stderr, "  NOTE       sampling without BPF: %s\n",
+		about->why[0] ? about->why : "as --source asked");
+	if (!about->sees_kernel)
+		fprintf(stderr, "  NOTE       time in the kernel is not seen: it is among the samples "
+				"not fired\n");
+	/* Each thread's event begins with a whole period of its own. */
+	if (!about->system_wide && totals->not_fired * 10 > (int64_t)totals->due)
+		fprintf(stderr, "  NOTE       programs and threads that live shorter than a sampling "
+				"period are missed:\n             raise -F\n");
+	if (about->scope[0])
+		fprintf(stderr, "  NOTE       %s\n", about->scope);
 }
 
 /* How many kinds of targets were given: they are AND-ed. */
@@ -199,7 +226,7 @@ void profiling_summary(const struct profiling *profiling, const struct session_r
 	fprintf(stderr, "ebpfprof: %.1f s, %u CPU%s at %u Hz\n",
 		(double)report->duration_ns / NS_PER_SEC, result->cpu_cnt,
 		result->cpu_cnt == 1 ? "" : "s", profiling->freq_hz);
-	print_samples(report);
+	print_samples(report, &result->about);
 	print_losses(report);
 	/* Processes and threads that were named by number are all inside. */
 	if (!profiling->targets.pid_cnt && !profiling->targets.tid_cnt &&
@@ -223,7 +250,8 @@ void profiling_summary(const struct profiling *profiling, const struct session_r
 				"them; run as root or\n             sysctl kernel.kptr_restrict=1 "
 				"and CAP_SYSLOG\n");
 	privileges_notes(stderr, profiling->held);
-	if (report->quality.user)
+	print_source(result);
+	if (report->quality.user && result->about.by != SAMPLER_BY_RING)
 		print_unwinding(result);
 	print_governor(&result->governor);
 	print_cost(result);

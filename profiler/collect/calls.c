@@ -13,6 +13,7 @@ const struct sandbox_call collect_calls[] = {
 	SANDBOX_INT("ioctl", 1, PERF_EVENT_IOC_ENABLE),
 	SANDBOX_INT("ioctl", 1, PERF_EVENT_IOC_DISABLE),
 	SANDBOX_INT("ioctl", 1, PERF_EVENT_IOC_PERIOD), /* the governor sets another rate */
+	SANDBOX_INT("ioctl", 1, PERF_EVENT_IOC_SET_OUTPUT), /* tasks of one CPU share a ring */
 	/* Unwind tables are maps that come and go with the programs of the host. */
 	SANDBOX_INT("bpf", 0, BPF_MAP_CREATE),
 	SANDBOX_INT("bpf", 0, BPF_MAP_LOOKUP_ELEM),

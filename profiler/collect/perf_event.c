@@ -11,7 +11,12 @@
 
 int perf_event_open(struct perf_event_attr *attr, int cpu)
 {
-	long fd = syscall(SYS_perf_event_open, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	return perf_event_open_of(attr, -1, cpu, 0);
+}
+
+int perf_event_open_of(struct perf_event_attr *attr, pid_t pid, int cpu, unsigned long flags)
+{
+	long fd = syscall(SYS_perf_event_open, attr, pid, cpu, -1, flags | PERF_FLAG_FD_CLOEXEC);
 
 	return fd < 0 ? -errno : (int)fd;
 }
@@ -64,36 +69,59 @@ void perf_ring_unmap(struct perf_ring *ring)
 	ring->page = NULL;
 }
 
+uint64_t perf_ring_head(const struct perf_ring *ring)
+{
+	return __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
+}
+
+uint64_t perf_ring_tail(const struct perf_ring *ring)
+{
+	return ring->page->data_tail;
+}
+
+const struct perf_event_header *perf_ring_record(const struct perf_ring *ring, uint64_t position,
+						 uint64_t head, char *copy)
+{
+	const char *data = (const char *)ring->page + (size_t)sysconf(_SC_PAGESIZE);
+	size_t at = position & (ring->data_bytes - 1), first = ring->data_bytes - at;
+	const struct perf_event_header *record = (const void *)(data + at);
+	size_t bytes = record->size;
+
+	/* Sizes are multiples of 8, so that a header never lies across the end. */
+	if (bytes < sizeof(*record) || bytes % 8 || bytes > head - position ||
+	    bytes > ring->data_bytes)
+		return NULL;
+	if (bytes <= first)
+		return record;
+	memcpy(copy, data + at, first);
+	memcpy(copy + first, data, bytes - first);
+	return (const void *)copy;
+}
+
+void perf_ring_give_back(struct perf_ring *ring, uint64_t position)
+{
+	__atomic_store_n(&ring->page->data_tail, position, __ATOMIC_RELEASE);
+}
+
 int perf_ring_drain(struct perf_ring *ring,
 		    int (*visit)(void *context, const struct perf_event_header *record),
 		    void *context)
 {
-	const char *data = (const char *)ring->page + (size_t)sysconf(_SC_PAGESIZE);
-	uint64_t head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
-	uint64_t tail = ring->page->data_tail;
-	_Alignas(8) char copy[65536]; /* a record's size is 16 bits wide */
+	uint64_t head = perf_ring_head(ring), tail = perf_ring_tail(ring);
+	_Alignas(8) char copy[PERF_RECORD_BYTES_MAX];
 	int code = 0;
 
 	while (tail != head && !code) {
-		size_t at = tail & (ring->data_bytes - 1);
-		const struct perf_event_header *record = (const void *)(data + at);
-		size_t bytes = record->size, first = ring->data_bytes - at;
+		const struct perf_event_header *record = perf_ring_record(ring, tail, head, copy);
 
-		/* Sizes are multiples of 8, so that a header never lies across the end. */
-		if (bytes < sizeof(*record) || bytes % 8 || bytes > head - tail ||
-		    bytes > ring->data_bytes) {
+		if (!record) {
 			tail = head;
 			code = -EBADMSG;
 			break;
 		}
-		if (bytes > first) {
-			memcpy(copy, data + at, first);
-			memcpy(copy + first, data, bytes - first);
-			record = (const void *)copy;
-		}
-		tail += bytes;
+		tail += record->size;
 		code = visit(context, record);
 	}
-	__atomic_store_n(&ring->page->data_tail, tail, __ATOMIC_RELEASE);
+	perf_ring_give_back(ring, tail);
 	return code;
 }

@@ -6,11 +6,18 @@
 #include <linux/perf_event.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct errmsg;
 
 /** perf_event_open - all tasks on @cpu; a descriptor (close-on-exec) or -errno */
 int perf_event_open(struct perf_event_attr *attr, int cpu);
+
+/**
+ * perf_event_open_of - of task @pid (-1 = all, 0 = the caller; with PERF_FLAG_PID_CGROUP in @flags
+ * the descriptor of a cgroup) on @cpu; a descriptor (close-on-exec) or -errno
+ */
+int perf_event_open_of(struct perf_event_attr *attr, pid_t pid, int cpu, unsigned long flags);
 
 /** perf_event_try - open an event of the kind that we sample by, of all processes: 0 or -errno */
 int perf_event_try(void);
@@ -26,6 +33,26 @@ struct perf_ring {
 
 int perf_ring_map(int fd, size_t data_bytes, struct perf_ring *ret);
 void perf_ring_unmap(struct perf_ring *ring);
+
+#define PERF_RECORD_BYTES_MAX 65536u /* a record's size is 16 bits wide */
+
+/** perf_ring_head - up to where the kernel has written */
+uint64_t perf_ring_head(const struct perf_ring *ring);
+
+/** perf_ring_tail - from where on the kernel may not write */
+uint64_t perf_ring_tail(const struct perf_ring *ring);
+
+/**
+ * perf_ring_record - the record at @position, which is before @head
+ * @copy: [PERF_RECORD_BYTES_MAX] 8-byte aligned, for one that lies across the ring's end
+ *
+ * Valid until @copy is used again or its room is given back.  NULL: it makes no sense.
+ */
+const struct perf_event_header *perf_ring_record(const struct perf_ring *ring, uint64_t position,
+						 uint64_t head, char *copy);
+
+/** perf_ring_give_back - what is before @position was read */
+void perf_ring_give_back(struct perf_ring *ring, uint64_t position);
 
 /**
  * perf_ring_drain - hand every record to @visit, then give its room back

@@ -1,70 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Flip and drain.  The programs read the epoch once, at their start, and use the bank epoch & 1
- * for all they do.  After the flip, membarrier(MEMBARRIER_CMD_GLOBAL) waits for a grace period of
- * RCU, inside whose read sections every BPF program runs; then the old bank has no writer, its
- * counters add up, and its entries can be taken out without a lock.  A map-in-map would give the
- * same guarantee (its update waits, kernel/bpf/syscall.c maybe_wait_bpf_programs()) at the price
- * of one more look-up in each sample.
+ * Chooses the source of samples, and hands every call on to it.
+ *
+ * BPF is tried first, unless what it needs is known to be missing: it counts in the kernel, walks
+ * by unwind tables and filters before it writes.  What it is refused for is kept, because the user
+ * will want to know why the profile has frame pointers only.
  */
 #include "profiler/collect/sampler.h"
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
-#include <linux/membarrier.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "bpf/pids.h"
-#include "profiler/base/cleanup.h"
 #include "profiler/base/clock.h"
 #include "profiler/base/err.h"
 #include "profiler/base/fileio.h"
 #include "profiler/base/strbuf.h"
-#include "profiler/collect/bpf_log.h"
-#include "profiler/collect/cpus.h"
-#include "profiler/collect/follow.h"
 #include "profiler/collect/host.h"
-#include "profiler/collect/perf_event.h"
-#include "profiler/collect/shared.h"
-#include "profiler/collect/targets.h"
+#include "profiler/collect/sampler_source.h"
 
-#include "sampler.skel.h"
-
-#define DRAIN_BATCH 512u
-#define RING_BYTES_MIN (4u << 20) /* room for raw stacks, which fill it up to its half */
-#define RING_BYTES_PER_CPU (64u << 10) /* at 99 Hz: 10 new stacks of 80 frames each 100 ms */
-#define COUNTS_MIN 4096u
-#define COUNTS_MAX 65536u
-#define SEEN_SLOTS_MIN 4096u
-#define SEEN_SLOTS_MAX 65536u
-
-struct sampler {
-	struct sampler_config config;
-	struct shared_maps *maps;
-	struct sampler_bpf *skel;
-	struct loaded_tracer *follow; /* NULL: no process is followed */
-	struct ring_buffer *ring;
-	struct body_handler handler; /* of the drain that is under way */
-	int stats_fd;		     /* BPF_ENABLE_STATS as long as it is open */
-	uint64_t first_period; /* of the rate that was asked for */
-	uint64_t period;       /* of this epoch's samples */
-	uint64_t next_period;  /* of those from its end on */
-	bool started, follows_by_sideband;
-	int *event_fds; /* [CPUS_MAX] -1 = none */
-	unsigned int cpu_cnt;
-	uint64_t retired_count; /* due of events whose CPU has gone, and of earlier periods */
-	uint64_t *counted_until; /* [CPUS_MAX] what of an event's count is in retired_count */
-	uint64_t due_reported;
-	uint64_t stats_reported[2][STAT_CNT];
-};
-
-static uint32_t power_of_two(uint64_t at_least, uint32_t min, uint32_t max)
+uint32_t sampler_power_of_two(uint64_t at_least, uint32_t min, uint32_t max)
 {
 	uint32_t size = min;
 
@@ -73,56 +29,9 @@ static uint32_t power_of_two(uint64_t at_least, uint32_t min, uint32_t max)
 	return size;
 }
 
-/* Samples that all CPUs can take in @ns. */
-static uint64_t samples_in(const struct sampler_config *config, unsigned int cpu_cnt, uint64_t ns)
+uint64_t sampler_samples_in(const struct sampler_config *config, unsigned int cpu_cnt, uint64_t ns)
 {
 	return (uint64_t)((double)cpu_cnt * config->freq_hz * ((double)ns / NS_PER_SEC));
-}
-
-static void size_config(struct sampler_config *config, unsigned int cpu_cnt)
-{
-	uint64_t samples = samples_in(config, cpu_cnt, config->flush_ns);
-
-	if (!config->counts_entries)
-		config->counts_entries = power_of_two(samples / 2, COUNTS_MIN, COUNTS_MAX);
-	if (!config->ring_bytes) {
-		uint64_t per_cpu = RING_BYTES_PER_CPU * MAX(config->freq_hz / 99, 1u);
-
-		config->ring_bytes =
-			power_of_two(cpu_cnt * MIN(per_cpu, 512u << 10), RING_BYTES_MIN, 8u << 20);
-	}
-}
-
-static int load_sampler(struct sampler *sampler, const struct targets *targets, uint32_t seen_slots,
-			struct errmsg *err)
-{
-	const struct sampler_config *config = &sampler->config;
-	struct sampler_bpf *skel;
-	int code;
-
-	bpf_log_begin();
-	skel = sampler_bpf__open();
-	sampler->skel = skel;
-	if (!skel)
-		return bpf_log_failed(-errno, "the sampler", err);
-	code = bpf_map__set_max_entries(skel->maps.counts_0, config->counts_entries);
-	if (!code)
-		code = bpf_map__set_max_entries(skel->maps.counts_1, config->counts_entries);
-	if (!code)
-		code = bpf_map__set_max_entries(skel->maps.raw_rooms,
-						(uint32_t)cpus_possible_cnt());
-	if (!code)
-		code = shared_maps_lend(sampler->maps, skel->obj, err);
-	if (code)
-		return code;
-	shared_maps_filter(targets, (struct target_filter *)&skel->rodata->filter);
-	skel->rodata->knobs.with_user = config->with_user;
-	skel->rodata->knobs.with_kernel = config->with_kernel;
-	skel->rodata->knobs.with_idle = config->with_idle;
-	skel->rodata->knobs.seen_mask = seen_slots - 1;
-	skel->rodata->unwind_mode = config->unwind;
-	code = sampler_bpf__load(skel);
-	return code ? bpf_log_failed(code, "the sampler", err) : 0;
 }
 
 /* Cycles per second of a CPU at its fastest, for a fixed period; 2 GHz where nobody says. */
@@ -137,143 +46,77 @@ static uint64_t cycles_per_sec(void)
 	return khz ? khz * 1000 : 2000000000ull;
 }
 
-static uint64_t period_of(const struct sampler *sampler, unsigned int freq_hz)
+uint64_t sampler_period_at(const struct sampler_config *config, unsigned int freq_hz)
 {
-	return (sampler->config.event == SAMPLER_CYCLES ? cycles_per_sec() : NS_PER_SEC) / freq_hz;
+	return (config->event == SAMPLER_CYCLES ? cycles_per_sec() : NS_PER_SEC) / freq_hz;
 }
 
-static int ring_visit(void *context, void *data, size_t bytes)
+void sampler_init(struct sampler *sampler, const struct sampler_source *source,
+		  const struct sampler_config *config)
 {
-	const struct body_handler *handler = &((struct sampler *)context)->handler;
-	const struct body_header *header = data;
+	sampler->source = source;
+	sampler->config = *config;
+	sampler->period = sampler_period_at(config, config->freq_hz);
+}
 
-	if (bytes < sizeof(*header))
-		return 0;
-	switch (header->kind) {
-	case BODY_USER_STACK:
-	case BODY_KERNEL_STACK:
-		return handler->stack(handler->context, data);
-	case BODY_TASK:
-		return handler->task(handler->context, data);
-	case BODY_SAMPLE:
-		return handler->sample(handler->context, data);
-	case BODY_RAW_STACK:
-		return handler->raw_stack(handler->context, data);
-	default:
-		return 0;
+/* What BPF lacks here for certain; false: it is worth the try. */
+static bool lacks_bpf(struct errmsg *why)
+{
+	struct host_capabilities has;
+
+	if (host_capabilities_read(&has) == 0 && !host_can_profile(&has)) {
+		err_say(why, -EPERM, "not allowed to use BPF: %s%s%s missing",
+			has.bpf ? "" : "CAP_BPF", has.bpf || has.perfmon ? "" : " and ",
+			has.perfmon ? "" : "CAP_PERFMON");
+		return true;
 	}
-}
-
-static int sampler_init(struct sampler *sampler, const struct targets *targets, struct errmsg *err)
-{
-	struct shared_config shared = {};
-	struct cpu_set_bits online;
-	unsigned int i;
-	int code;
-
-	code = cpus_online(&online);
-	if (code)
-		return err_set(err, code, "cannot read /sys/devices/system/cpu/online");
-	size_config(&sampler->config, cpus_cnt(&online));
-	shared.with_tables = true;
-	shared.tier = sampler->config.tier;
-	shared.pid_namespace = host_pid_namespace();
-	shared.ring_bytes = sampler->config.ring_bytes;
-	shared.seen_slots = power_of_two(sampler->config.counts_entries, SEEN_SLOTS_MIN,
-					 SEEN_SLOTS_MAX);
-	sampler->event_fds = malloc(CPUS_MAX * sizeof(*sampler->event_fds));
-	sampler->counted_until = calloc(CPUS_MAX, sizeof(*sampler->counted_until));
-	if (!sampler->event_fds || !sampler->counted_until)
-		return err_set(err, -ENOMEM, "cannot start the sampler");
-	for (i = 0; i < CPUS_MAX; i++)
-		sampler->event_fds[i] = -1;
-	sampler->first_period = sampler->period = sampler->next_period = period_of(
-		sampler, sampler->config.freq_hz);
-	host_raise_files(); /* only now: a command that was forked before keeps its own limits */
-	host_raise_memlock();
-	code = shared_maps_new(&shared, targets, &sampler->maps, err);
-	/* Refused, it costs its own part: the outcome is noted, the side-band follows. */
-	if (!code && (targets->pid_cnt || targets->by_command))
-		sampler->follows_by_sideband =
-			follow_new(sampler->maps, targets, &sampler->follow, NULL) != 0 &&
-			targets->follow;
-	if (!code)
-		code = load_sampler(sampler, targets, shared.seen_slots, err);
-	if (code)
-		return code;
-	/* Takes CAP_SYS_ADMIN, which may be given up before sampling starts. */
-	if (sampler->config.measure_bpf)
-		sampler->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
-	sampler->ring = ring_buffer__new(shared_maps_bodies_fd(sampler->maps), ring_visit, sampler,
-					 NULL);
-	return sampler->ring ? 0 : err_set(err, -errno, "cannot map the BPF ring buffer");
+	if (!host_has_btf()) {
+		err_say(why, -ENOENT, "this kernel has no BTF: /sys/kernel/btf/vmlinux is missing");
+		return true;
+	}
+	return false;
 }
 
 int sampler_new(const struct sampler_config *config, const struct targets *targets,
 		struct sampler **ret, struct errmsg *err)
 {
-	struct sampler *sampler = calloc(1, sizeof(*sampler));
+	struct errmsg why = {}, ring_err = {};
+	char *advice;
 	int code;
 
-	if (!sampler)
-		return err_set(err, -ENOMEM, "cannot start the sampler");
-	sampler->config = *config;
-	sampler->stats_fd = -1;
-	code = sampler_init(sampler, targets, err);
-	if (code) {
-		sampler_free(sampler);
-		return code;
+	if (config->by == SAMPLER_BY_BPF)
+		return sampler_source_bpf.open(config, targets, ret, err);
+	if (config->by == SAMPLER_BY_AUTO && !lacks_bpf(&why)) {
+		code = sampler_source_bpf.open(config, targets, ret, &why);
+		if (!code)
+			return 0;
 	}
-	*ret = sampler;
+	/* What to do comes last in an error; here it is being done without. */
+	advice = strrchr(why.text, ';');
+	if (advice)
+		*advice = '\0';
+	code = sampler_source_ring.open(config, targets, ret, &ring_err);
+	if (code)
+		return err_say(err, code, "%s%s%s", why.text,
+			       why.text[0] ? "; and without BPF: " : "", ring_err.text);
+	snprintf((*ret)->about.why, sizeof((*ret)->about.why), "%s", why.text);
 	return 0;
 }
 
 void sampler_free(struct sampler *sampler)
 {
-	unsigned int i;
-
-	if (!sampler)
-		return;
-	for (i = 0; sampler->event_fds && i < CPUS_MAX; i++)
-		fd_closep(&sampler->event_fds[i]);
-	free(sampler->event_fds);
-	free(sampler->counted_until);
-	fd_closep(&sampler->stats_fd);
-	ring_buffer__free(sampler->ring);
-	tracer_free(sampler->follow);
-	sampler_bpf__destroy(sampler->skel);
-	shared_maps_free(sampler->maps);
-	free(sampler);
+	if (sampler)
+		sampler->source->free(sampler);
 }
 
-int sampler_follow_command(struct sampler *sampler, pid_t tgid)
+const struct sampler_about *sampler_about(const struct sampler *sampler)
 {
-	return shared_maps_follow(sampler->maps, tgid, TARGET_BY_COMMAND);
-}
-
-int sampler_forked(struct sampler *sampler, pid_t parent, pid_t tgid)
-{
-	if (!sampler->follows_by_sideband)
-		return 0;
-	return shared_maps_follow_child(sampler->maps, parent, tgid);
-}
-
-/* In a pid namespace the tracer cannot know the numbers of what has ended. */
-void sampler_ended(struct sampler *sampler, pid_t tgid)
-{
-	if (sampler->follows_by_sideband || host_pid_namespace())
-		shared_maps_unfollow(sampler->maps, tgid);
+	return &sampler->about;
 }
 
 uint64_t sampler_period(const struct sampler *sampler)
 {
-	return sampler->first_period;
-}
-
-int sampler_set_freq(struct sampler *sampler, unsigned int freq_hz)
-{
-	sampler->next_period = period_of(sampler, freq_hz);
-	return 0;
+	return sampler->period;
 }
 
 unsigned int sampler_cpu_cnt(const struct sampler *sampler)
@@ -281,305 +124,100 @@ unsigned int sampler_cpu_cnt(const struct sampler *sampler)
 	return sampler->cpu_cnt;
 }
 
-static int open_event(struct sampler *sampler, unsigned int cpu)
+int sampler_follow_command(struct sampler *sampler, pid_t tgid)
 {
-	struct perf_event_attr attr = {
-		.size = sizeof(attr),
-		.type = PERF_TYPE_SOFTWARE,
-		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.sample_period = sampler->period,
-		.disabled = 1,
-	};
-	_cleanup_close_ int fd = -1;
-
-	if (sampler->config.event == SAMPLER_CYCLES) {
-		attr.type = PERF_TYPE_HARDWARE;
-		attr.config = PERF_COUNT_HW_CPU_CYCLES;
-	}
-	fd = perf_event_open(&attr, (int)cpu);
-	if (fd < 0)
-		return fd;
-	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF,
-		  bpf_program__fd(sampler->skel->progs.sample_cpu)) != 0)
-		return -errno;
-	if (ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) != 0)
-		return -errno;
-	sampler->event_fds[cpu] = fd_take(&fd);
-	sampler->cpu_cnt++;
-	return 0;
+	return sampler->source->follow_command(sampler, tgid);
 }
 
-static uint64_t event_count(int fd)
+int sampler_forked(struct sampler *sampler, pid_t parent, pid_t tgid)
 {
-	uint64_t count = 0;
-
-	return read(fd, &count, sizeof(count)) == sizeof(count) ? count : 0;
+	return sampler->source->forked(sampler, parent, tgid);
 }
 
-/* Periods of one event since its period is what it is. */
-static uint64_t due_of(const struct sampler *sampler, unsigned int cpu)
+void sampler_ended(struct sampler *sampler, pid_t tgid)
 {
-	return (event_count(sampler->event_fds[cpu]) - sampler->counted_until[cpu]) /
-	       sampler->period;
+	sampler->source->ended(sampler, tgid);
 }
 
-static void close_event(struct sampler *sampler, unsigned int cpu)
+int sampler_set_freq(struct sampler *sampler, unsigned int freq_hz)
 {
-	sampler->retired_count += due_of(sampler, cpu);
-	sampler->counted_until[cpu] = 0;
-	close(fd_take(&sampler->event_fds[cpu]));
-	sampler->cpu_cnt--;
+	return sampler->source->set_freq(sampler, freq_hz);
 }
 
-static void each_event(struct sampler *sampler, unsigned long request, void *argument)
+int sampler_open_sideband(struct sampler *sampler, size_t ring_bytes_per_cpu,
+			  struct sideband **ret, struct errmsg *err)
 {
-	unsigned int cpu;
-
-	for (cpu = 0; cpu < CPUS_MAX; cpu++)
-		if (sampler->event_fds[cpu] >= 0)
-			ioctl(sampler->event_fds[cpu], request, argument);
+	return sampler->source->open_sideband(sampler, ring_bytes_per_cpu, ret, err);
 }
 
 int sampler_start(struct sampler *sampler, struct errmsg *err)
 {
-	struct cpu_set_bits online;
-	unsigned int cpu;
-	int code;
-
-	code = cpus_online(&online);
-	if (code)
-		return err_set(err, code, "cannot read /sys/devices/system/cpu/online");
-	for (cpu = 0; cpu < CPUS_MAX; cpu++) {
-		if (!cpus_has(&online, cpu))
-			continue;
-		code = open_event(sampler, cpu);
-		/* It may have gone offline since. */
-		if (code && code != -ENODEV)
-			return perf_event_failed(code,
-						 sampler->config.event == SAMPLER_CYCLES ?
-							 "cycles" :
-							 "cpu-clock",
-						 (int)cpu, err);
-	}
-	sampler->started = true;
-	return 0;
+	return sampler->source->start(sampler, err);
 }
 
 void sampler_stop(struct sampler *sampler)
 {
-	each_event(sampler, PERF_EVENT_IOC_DISABLE, NULL);
-	sampler->started = false;
+	sampler->source->stop(sampler);
 }
 
 int sampler_check_cpus(struct sampler *sampler)
 {
-	struct cpu_set_bits online;
-	int code = cpus_online(&online), changed = 0;
-	unsigned int cpu;
-
-	if (code || !sampler->started)
-		return code;
-	for (cpu = 0; cpu < CPUS_MAX; cpu++) {
-		bool have = sampler->event_fds[cpu] >= 0;
-
-		if (have && !cpus_has(&online, cpu))
-			close_event(sampler, cpu);
-		else if (!have && cpus_has(&online, cpu))
-			open_event(sampler, cpu);
-		else
-			continue;
-		changed++;
-	}
-	return changed;
-}
-
-static uint64_t due_so_far(const struct sampler *sampler)
-{
-	uint64_t due = sampler->retired_count;
-	unsigned int cpu;
-
-	for (cpu = 0; cpu < CPUS_MAX; cpu++)
-		if (sampler->event_fds[cpu] >= 0)
-			due += due_of(sampler, cpu);
-	return due;
-}
-
-/* While the events stand still: what is under way of a period is neither due nor sampled. */
-static void change_period(struct sampler *sampler)
-{
-	unsigned int cpu;
-
-	for (cpu = 0; cpu < CPUS_MAX; cpu++) {
-		if (sampler->event_fds[cpu] < 0)
-			continue;
-		sampler->retired_count += due_of(sampler, cpu);
-		sampler->counted_until[cpu] = event_count(sampler->event_fds[cpu]);
-	}
-	sampler->period = sampler->next_period;
-	each_event(sampler, PERF_EVENT_IOC_PERIOD, &sampler->period);
-}
-
-static void wait_for_programs(void)
-{
-	struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 };
-
-	/* Refused on kernels with nohz_full CPUs: then 100 ms stand for the microseconds needed. */
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) != 0)
-		nanosleep(&pause, NULL);
+	return sampler->source->check_cpus(sampler);
 }
 
 int sampler_end_epoch(struct sampler *sampler, uint32_t *ret_epoch, struct sampler_totals *ret)
 {
-	struct sampler_control *control = shared_maps_control(sampler->maps);
-	uint64_t stats[STAT_CNT], delta[STAT_CNT], due;
-	bool changes = sampler->next_period != sampler->period;
-	uint64_t period = sampler->period;
-	uint32_t epoch = control->epoch;
-	int err, i;
-
-	/* No sample may find the other epoch: they stand still for some microseconds. */
-	if (changes)
-		each_event(sampler, PERF_EVENT_IOC_DISABLE, NULL);
-	__atomic_store_n(&control->epoch, epoch + 1, __ATOMIC_SEQ_CST);
-	due = due_so_far(sampler);
-	if (changes) {
-		change_period(sampler);
-		if (sampler->started)
-			each_event(sampler, PERF_EVENT_IOC_ENABLE, NULL);
-	}
-	wait_for_programs();
-	err = shared_maps_stats(sampler->maps, epoch & 1, stats);
-	if (err)
-		return err;
-	for (i = 0; i < STAT_CNT; i++) {
-		delta[i] = stats[i] - sampler->stats_reported[epoch & 1][i];
-		sampler->stats_reported[epoch & 1][i] = stats[i];
-	}
-	*ret = (struct sampler_totals){
-		.period = period,
-		.due = due - sampler->due_reported,
-		.fired = delta[STAT_FIRED],
-		.idle = delta[STAT_IDLE],
-		.filtered = delta[STAT_FILTERED],
-		.counted = delta[STAT_COUNTED],
-		.lost_full = delta[STAT_LOST_FULL],
-		.lost_busy = delta[STAT_LOST_BUSY],
-		.counts_full = delta[STAT_COUNTS_FULL],
-		.body_ring_full = delta[STAT_BODY_RING_FULL],
-		.raw_refused = delta[STAT_RAW_REFUSED],
-		.follow_full = delta[STAT_FOLLOW_FULL],
-		.outside = delta[STAT_OUTSIDE],
-	};
-	ret->not_fired = (int64_t)ret->due - (int64_t)ret->fired;
-	sampler->due_reported = due;
-	*ret_epoch = epoch;
-	return 0;
+	return sampler->source->end_epoch(sampler, ret_epoch, ret);
 }
 
 uint64_t sampler_counted(const struct sampler *sampler)
 {
-	uint64_t stats[STAT_CNT], counted = 0;
-	unsigned int bank;
-
-	for (bank = 0; bank < 2; bank++)
-		if (shared_maps_stats(sampler->maps, bank, stats) == 0)
-			counted += stats[STAT_COUNTED];
-	return counted;
+	return sampler->source->counted(sampler);
 }
 
 int sampler_drain_bodies(struct sampler *sampler, const struct body_handler *handler)
 {
-	int n;
-
-	sampler->handler = *handler;
-	n = ring_buffer__consume(sampler->ring);
-	return n < 0 ? n : 0;
+	return sampler->source->drain_bodies(sampler, handler);
 }
 
 int sampler_drain_counts(struct sampler *sampler, uint32_t epoch,
 			 int (*count)(void *context, const struct sample_key *key, uint64_t value),
 			 void *context)
 {
-	_cleanup_free_ struct sample_key *keys = calloc(DRAIN_BATCH, sizeof(*keys));
-	_cleanup_free_ uint64_t *values = calloc(DRAIN_BATCH, sizeof(*values));
-	struct bpf_map *map = epoch & 1 ? sampler->skel->maps.counts_1 :
-					  sampler->skel->maps.counts_0;
-	uint32_t cursor = 0, n, i;
-	bool first = true;
-	int err = 0;
-
-	if (!keys || !values)
-		return -ENOMEM;
-	while (!err) {
-		n = DRAIN_BATCH;
-		err = bpf_map_lookup_and_delete_batch(bpf_map__fd(map), first ? NULL : &cursor,
-						      &cursor, keys, values, &n, NULL);
-		if (err && err != -ENOENT)
-			return err;
-		first = false;
-		for (i = 0; i < n; i++) {
-			int code = count(context, &keys[i], values[i]);
-
-			if (code)
-				return code;
-		}
-	}
-	return 0;
+	return sampler->source->drain_counts(sampler, epoch, count, context);
 }
 
 void sampler_raise_generation(struct sampler *sampler, pid_t tgid)
 {
-	struct sampler_control *control = shared_maps_control(sampler->maps);
-
-	__atomic_fetch_add(&control->generations[(uint32_t)tgid % MAP_GENERATIONS], 1,
-			   __ATOMIC_RELAXED);
+	sampler->source->raise_generation(sampler, tgid);
 }
 
 void sampler_quiesce(struct sampler *sampler)
 {
-	(void)sampler;
-	wait_for_programs();
+	sampler->source->quiesce(sampler);
 }
 
 int sampler_poll_fd(const struct sampler *sampler)
 {
-	return shared_maps_bodies_fd(sampler->maps);
+	return sampler->source->poll_fd(sampler);
 }
 
 struct shared_maps *sampler_shared_maps(struct sampler *sampler)
 {
-	return sampler->maps;
+	return sampler->source->shared_maps(sampler);
 }
 
 pid_t sampler_next_followed(const struct sampler *sampler, pid_t tgid)
 {
-	return shared_maps_next_followed(sampler->maps, tgid);
+	return sampler->source->next_followed(sampler, tgid);
 }
 
 size_t sampler_tracers(const struct sampler *sampler, struct tracer_outcome *ret)
 {
-	size_t cnt;
-	const struct tracer_outcome *outcomes = shared_maps_outcomes(sampler->maps, &cnt);
-
-	memcpy(ret, outcomes, cnt * sizeof(*ret));
-	return cnt;
+	return sampler->source->tracers(sampler, ret);
 }
 
 void sampler_cost(const struct sampler *sampler, struct sampler_cost *ret)
 {
-	struct bpf_prog_info info = {};
-	uint32_t info_bytes = sizeof(info);
-	struct bpf_map *map;
-
-	*ret = (struct sampler_cost){ .map_bytes = shared_maps_bytes(sampler->maps) };
-	ret->map_bytes += map_memlock_bytes(bpf_map__fd(sampler->skel->maps.counts_0)) * 2;
-	bpf_object__for_each_map(map, sampler->skel->obj)
-		if (map == sampler->skel->maps.stack_rooms ||
-		    map == sampler->skel->maps.raw_rooms)
-			ret->map_bytes += map_memlock_bytes(bpf_map__fd(map));
-	if (bpf_obj_get_info_by_fd(bpf_program__fd(sampler->skel->progs.sample_cpu), &info,
-				   &info_bytes) == 0) {
-		ret->bpf_ns = info.run_time_ns;
-		ret->bpf_runs = info.run_cnt;
-	}
+	sampler->source->cost(sampler, ret);
 }

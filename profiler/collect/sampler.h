@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sampler: its BPF object, one perf event per online CPU, and the draining of both.
+ * The sampler: takes samples by BPF or, where that cannot be loaded, from the rings of perf events
+ * (sampler_about.h), and hands both out in the same shape.
  *
  * Order of use: sampler_new, sampler_start, then any number of {sampler_drain_bodies;
  * sampler_end_epoch + sampler_drain_bodies + sampler_drain_counts}, sampler_stop, once more
@@ -15,27 +16,18 @@
 #include <sys/types.h>
 
 #include "bpf/sample.h"
+#include "profiler/collect/sampler_about.h"
 #include "profiler/collect/sampler_totals.h"
 #include "profiler/collect/tracer.h"
 
 struct errmsg;
 struct sampler;
 struct shared_maps;
+struct sideband;
 struct targets;
 
-enum sampler_event {
-	SAMPLER_CPU_CLOCK, /* period in ns of wall time per CPU */
-	SAMPLER_CYCLES,	   /* period in CPU cycles; needs a PMU */
-};
-
-/* How user stacks are walked: enum walk_mode of bpf/unwind_walk.h. */
-enum sampler_unwind {
-	SAMPLER_UNWIND_AUTO,  /* by table where there is one, else by frame pointer */
-	SAMPLER_UNWIND_FP,    /* by frame pointer alone */
-	SAMPLER_UNWIND_TABLE, /* never by frame pointer */
-};
-
 struct sampler_config {
+	enum sampler_by by;
 	enum sampler_event event;
 	enum sampler_unwind unwind;
 	enum tier tier; /* of every tracer; TIER_NONE = the best that is possible */
@@ -51,6 +43,9 @@ int sampler_new(const struct sampler_config *config, const struct targets *targe
 		struct sampler **ret, struct errmsg *err);
 void sampler_free(struct sampler *sampler);
 
+/** sampler_about - how it samples and what it misses; borrowed */
+const struct sampler_about *sampler_about(const struct sampler *sampler);
+
 /** sampler_follow_command - profile @tgid (and its children) as the command of the target set */
 int sampler_follow_command(struct sampler *sampler, pid_t tgid);
 
@@ -62,6 +57,10 @@ int sampler_follow_command(struct sampler *sampler, pid_t tgid);
  */
 int sampler_forked(struct sampler *sampler, pid_t parent, pid_t tgid);
 void sampler_ended(struct sampler *sampler, pid_t tgid);
+
+/** sampler_open_sideband - records of the processes that it can meet; after the command is told */
+int sampler_open_sideband(struct sampler *sampler, size_t ring_bytes_per_cpu,
+			  struct sideband **ret, struct errmsg *err);
 
 /** sampler_period - what one sample stands for at the rate of sampler_config, in ns or cycles */
 uint64_t sampler_period(const struct sampler *sampler);
@@ -125,19 +124,15 @@ void sampler_quiesce(struct sampler *sampler);
 /** sampler_poll_fd - wakes (edge-triggered) when raw stacks are about to fill the ring */
 int sampler_poll_fd(const struct sampler *sampler);
 
-/** sampler_shared_maps - the maps that it shares with other objects; they live as long as it */
+/** sampler_shared_maps - those shared with other BPF objects, living as long as it; NULL: no BPF */
 struct shared_maps *sampler_shared_maps(struct sampler *sampler);
 
 /** sampler_next_followed - walk the followed processes: 0 first; returns 0 at the end */
 pid_t sampler_next_followed(const struct sampler *sampler, pid_t tgid);
 
-/** sampler_tracers - what became of the tracers beside it: copied to @ret [TRACERS_MAX], their number */
+/** sampler_tracers - what became of the tracers beside it: to @ret [TRACERS_MAX], their number */
 size_t sampler_tracers(const struct sampler *sampler, struct tracer_outcome *ret);
 
-struct sampler_cost {
-	uint64_t map_bytes;
-	uint64_t bpf_ns, bpf_runs; /* of sample_cpu; 0 without measure_bpf */
-};
 void sampler_cost(const struct sampler *sampler, struct sampler_cost *ret);
 
 #endif

@@ -18,6 +18,8 @@
 #include "profiler/base/cleanup.h"
 #include "profiler/base/err.h"
 #include "profiler/collect/cpus.h"
+#include "profiler/collect/event_rings.h"
+#include "profiler/collect/event_tasks.h"
 #include "profiler/collect/perf_event.h"
 #include "profiler/collect/sideband_record.h"
 
@@ -36,9 +38,11 @@ struct pending {
 };
 
 struct sideband {
-	struct cpu_ring *rings; /* [ring_cnt] */
+	struct cpu_ring *rings; /* [ring_cnt], each of a whole CPU */
 	size_t ring_cnt;
 	size_t ring_bytes;
+	struct event_rings shared; /* into which the events of single threads write */
+	struct event_tasks tasks;
 	int epoll_fd;
 	bool with_build_id;
 	char *records; /* copies, back to back */
@@ -48,10 +52,10 @@ struct sideband {
 	uint64_t dropped;
 };
 
-static int open_ring(struct sideband *sideband, unsigned int cpu, struct cpu_ring *ret)
+static struct perf_event_attr dummy_attr(void)
 {
-	struct perf_event_attr attr = {
-		.size = sizeof(attr),
+	return (struct perf_event_attr){
+		.size = sizeof(struct perf_event_attr),
 		.type = PERF_TYPE_SOFTWARE,
 		.config = PERF_COUNT_SW_DUMMY,
 		.sample_type = PERF_SAMPLE_TIME,
@@ -61,16 +65,21 @@ static int open_ring(struct sideband *sideband, unsigned int cpu, struct cpu_rin
 		.comm = 1,
 		.comm_exec = 1,
 		.task = 1,
-		.build_id = sideband->with_build_id,
 		.use_clockid = 1,
 		.clockid = CLOCK_MONOTONIC,
-		.watermark = 1,
-		.wakeup_watermark = (uint32_t)sideband->ring_bytes / 2,
 	};
+}
+
+static int open_ring(struct sideband *sideband, unsigned int cpu, struct cpu_ring *ret)
+{
+	struct perf_event_attr attr = dummy_attr();
 	struct epoll_event wanted = { .events = EPOLLIN };
 	struct cpu_ring ring = { .cpu = cpu };
 	int code;
 
+	attr.build_id = sideband->with_build_id;
+	attr.watermark = 1;
+	attr.wakeup_watermark = (uint32_t)sideband->ring_bytes / 2;
 	ring.fd = perf_event_open(&attr, (int)cpu);
 	/* COMPAT(5.10): no build-ids in records before 5.12 (88a16a130933). */
 	if (ring.fd == -EINVAL && sideband->with_build_id) {
@@ -125,6 +134,7 @@ int sideband_new(size_t ring_bytes_per_cpu, bool build_ids, struct sideband **re
 		return err_set(err, -ENOMEM, "cannot follow processes");
 	sideband->ring_bytes = ring_bytes_per_cpu;
 	sideband->with_build_id = build_ids;
+	sideband->shared = (struct event_rings)EVENT_RINGS_INIT;
 	sideband->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	code = sideband->epoll_fd < 0 ? -errno : cpus_online(&online);
 	if (code)
@@ -146,6 +156,31 @@ int sideband_new(size_t ring_bytes_per_cpu, bool build_ids, struct sideband **re
 	return 0;
 }
 
+int sideband_new_of(const struct targets *targets, pid_t command, size_t ring_bytes_per_cpu,
+		    struct sideband **ret, struct errmsg *err)
+{
+	struct sideband *sideband = calloc(1, sizeof(*sideband));
+	struct perf_event_attr attr = dummy_attr();
+	int code;
+
+	if (!sideband)
+		return err_set(err, -ENOMEM, "cannot follow processes");
+	sideband->epoll_fd = -1;
+	attr.sample_type |= PERF_SAMPLE_TID;
+	attr.exclude_kernel = 1;
+	attr.inherit = 1;
+	event_tasks_init(&sideband->tasks, &attr, &sideband->shared);
+	code = event_rings_open(&sideband->shared, ring_bytes_per_cpu, err);
+	if (!code)
+		code = event_tasks_open(&sideband->tasks, targets, command, err);
+	if (code) {
+		sideband_free(sideband);
+		return code;
+	}
+	*ret = sideband;
+	return 0;
+}
+
 void sideband_free(struct sideband *sideband)
 {
 	size_t i;
@@ -154,6 +189,8 @@ void sideband_free(struct sideband *sideband)
 		return;
 	for (i = 0; i < sideband->ring_cnt; i++)
 		close_ring(&sideband->rings[i]);
+	event_tasks_close(&sideband->tasks);
+	event_rings_close(&sideband->shared);
 	fd_closep(&sideband->epoll_fd);
 	free(sideband->rings);
 	free(sideband->records);
@@ -163,7 +200,7 @@ void sideband_free(struct sideband *sideband)
 
 int sideband_poll_fd(const struct sideband *sideband)
 {
-	return sideband->epoll_fd;
+	return sideband->shared.cnt ? sideband->shared.epoll_fd : sideband->epoll_fd;
 }
 
 int sideband_check_cpus(struct sideband *sideband)
@@ -173,7 +210,8 @@ int sideband_check_cpus(struct sideband *sideband)
 	unsigned int cpu;
 	size_t i;
 
-	if (code)
+	/* Threads have their events on each CPU that was online at the start. */
+	if (code || sideband->shared.cnt)
 		return code;
 	for (i = 0; i < sideband->ring_cnt; i++) {
 		cpu = sideband->rings[i].cpu;
@@ -297,6 +335,9 @@ int64_t sideband_drain(struct sideband *sideband, uint64_t until_ns,
 	for (i = 0; i < sideband->ring_cnt; i++)
 		if (perf_ring_drain(&sideband->rings[i].ring, keep_record, sideband) != 0)
 			sideband->dropped++; /* the ring made no sense and was emptied */
+	for (i = 0; i < sideband->shared.cnt; i++)
+		if (perf_ring_drain(&sideband->shared.rings[i].ring, keep_record, sideband) != 0)
+			sideband->dropped++;
 	if (sideband->pending_cnt) /* qsort() wants an array even of nothing */
 		qsort(sideband->pending, sideband->pending_cnt, sizeof(*sideband->pending), by_time);
 	for (done = 0; done < sideband->pending_cnt && code >= 0; done++) {

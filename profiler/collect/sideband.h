@@ -16,6 +16,7 @@
 
 struct errmsg;
 struct sideband;
+struct targets;
 
 enum sideband_kind {
 	SIDEBAND_FORK, /* of a process, not of a thread */
@@ -47,6 +48,16 @@ struct sideband_event {
  */
 int sideband_new(size_t ring_bytes_per_cpu, bool build_ids, struct sideband **ret,
 		 struct errmsg *err);
+
+/**
+ * sideband_new_of - the same for an ordinary user: of the threads of @targets and what they start
+ * @command: the process of targets->by_command, 0 = none
+ * @ring_bytes_per_cpu: less where no more may be locked
+ *
+ * Errors: see event_tasks_open() and event_rings_open().
+ */
+int sideband_new_of(const struct targets *targets, pid_t command, size_t ring_bytes_per_cpu,
+		    struct sideband **ret, struct errmsg *err);
 void sideband_free(struct sideband *sideband);
 
 /** sideband_poll_fd - an epoll descriptor, readable when a ring is half full */

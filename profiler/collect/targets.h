@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "bpf/target.h"
@@ -27,6 +28,18 @@ static inline bool targets_is_everything(const struct targets *targets)
 {
 	return !targets->pid_cnt && !targets->tid_cnt && !targets->comm_cnt &&
 	       !targets->cgroup_cnt && !targets->by_command;
+}
+
+/* Is @comm, NUL-padded, one of -c? */
+static inline bool targets_have_comm(const struct targets *targets,
+				     const char comm[TARGET_COMM_BYTES])
+{
+	size_t i;
+
+	for (i = 0; i < targets->comm_cnt; i++)
+		if (memcmp(targets->comms[i].name, comm, TARGET_COMM_BYTES) == 0)
+			return true;
+	return false;
 }
 
 #endif

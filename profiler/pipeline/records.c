@@ -31,7 +31,7 @@ int records_open(struct records *records, const struct session_config *config,
 		.unwinding = unwinding,
 	};
 	hashmap_init(&records->exited, sizeof(pid_t), 0);
-	code = sideband_new(ring ? ring : RING_BYTES, false, &records->sideband, err);
+	code = sampler_open_sideband(sampler, ring ? ring : RING_BYTES, &records->sideband, err);
 	if (!code)
 		code = symbolizer_scan(symbolizer, err);
 	if (code)

@@ -18,6 +18,7 @@ static void add_totals(struct sampler_totals *sum, const struct sampler_totals *
 	sum->body_ring_full += more->body_ring_full;
 	sum->raw_refused += more->raw_refused;
 	sum->follow_full += more->follow_full;
+	sum->throttled += more->throttled;
 	sum->outside += more->outside;
 }
 

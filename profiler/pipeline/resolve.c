@@ -7,7 +7,9 @@
 
 #include "profiler/collect/sampler.h"
 #include "profiler/base/cleanup.h"
+#include "profiler/collect/return_address.h"
 #include "profiler/pipeline/stacks.h"
+#include "symbolizer/binary_code.h"
 #include "symbolizer/process_code.h"
 #include "symbolizer/symbolizer.h"
 
@@ -84,6 +86,25 @@ static bool is_stale(const struct stack_body *body, const struct process *proces
 	       region.born_ns > body->mapped_ns;
 }
 
+/*
+ * Is frame @index for certain no caller?  A frame pointer that points at data leads to any number
+ * that lies there, and some are addresses of code.  Code that has no file cannot be looked at.
+ */
+static bool is_no_caller(const struct stack_body *body, const struct process *process, size_t index)
+{
+	uint64_t address = frame_address(body, index), in_file;
+	struct code_region region;
+	uint8_t before[8], after[8];
+
+	if (!index || !body->unchecked || !process ||
+	    !process_find_code(process, address, body->header.time_ns, &region) || !region.binary)
+		return false;
+	in_file = address - region.bias;
+	return binary_read_code(region.binary, in_file - sizeof(before), before, sizeof(before)) &&
+	       binary_read_code(region.binary, in_file, after, sizeof(after)) &&
+	       !return_address_is_possible(before, after);
+}
+
 int resolve_stack(struct symbolizer *symbolizer, struct stacks *stacks,
 		  const struct stack_body *body)
 {
@@ -107,7 +128,8 @@ int resolve_stack(struct symbolizer *symbolizer, struct stacks *stacks,
 				(!locations[i]->named && (locations[i]->kind == LOCATION_JIT ||
 							  locations[i]->kind == LOCATION_UNKNOWN));
 		/* A caller outside all executable mappings is none, whatever stands before it. */
-		if (i > 0 && process && locations[i]->kind == LOCATION_UNKNOWN) {
+		if ((i > 0 && process && locations[i]->kind == LOCATION_UNKNOWN) ||
+		    is_no_caller(body, process, i)) {
 			cnt = i;
 			end = STACK_BROKEN;
 			break;

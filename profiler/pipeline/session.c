@@ -361,16 +361,18 @@ static int open_all(struct session *session)
 				  session->err);
 	if (!err)
 		err = open_unwinding(session);
-	if (!err)
-		err = records_open(&session->records, config, session->symbolizer, session->sampler,
-				   session->unwinding, session->err);
 	if (!err && session->command.pid > 0) {
 		err = sampler_follow_command(session->sampler, session->command.pid);
 		if (err)
 			return fail(session, err, "follow the command");
 	}
+	if (!err)
+		err = records_open(&session->records, config, session->symbolizer, session->sampler,
+				   session->unwinding, session->err);
 	if (err)
 		return err;
+	if (config->sampling)
+		config->sampling(config->context, sampler_about(session->sampler));
 	join_init(&session->join, config, sampler_period(session->sampler), &session->stacks,
 		  session->symbolizer);
 	err = join_begin_window(&session->join);
@@ -502,6 +504,7 @@ static void fill_result(struct session *session)
 	struct session_result *result = session->result;
 	struct symbolizer_stats stats;
 
+	result->about = *sampler_about(session->sampler); /* whom it met is known since its start */
 	sampler_cost(session->sampler, &result->cost);
 	result->governor = session->governor;
 	result->tracer_cnt = sampler_tracers(session->sampler, result->tracers);

@@ -43,7 +43,8 @@ struct session_result {
 	struct sampler_cost cost;
 	struct tracer_outcome tracers[TRACERS_MAX]; /* [tracer_cnt] */
 	size_t tracer_cnt;
-	struct unwinding_stats unwinding;
+	struct sampler_about about;
+	struct unwinding_stats unwinding; /* all 0 without BPF */
 	struct governor governor;
 	uint64_t own_cpu_ns;
 	uint64_t peak_rss_bytes;
@@ -83,6 +84,8 @@ struct session_config {
 	 * Here the program gives up what it needs no longer. May be NULL.
 	 */
 	void (*restrict_self)(void *context);
+	/* How samples will be taken. May be NULL. */
+	void (*sampling)(void *context, const struct sampler_about *about);
 	/* Sampling has begun. May be NULL. */
 	void (*started)(void *context);
 	void *context;

@@ -80,9 +80,14 @@ static int open_all(struct unwinding *unwinding, const struct unwinding_config *
 int unwinding_new(const struct unwinding_config *config, struct sampler *sampler,
 		  struct symbolizer *symbolizer, struct unwinding **ret, struct errmsg *err)
 {
-	struct unwinding *unwinding = calloc(1, sizeof(*unwinding));
+	struct unwinding *unwinding;
 	int r;
 
+	if (!sampler_shared_maps(sampler)) {
+		*ret = NULL; /* without BPF nothing here could be of use */
+		return 0;
+	}
+	unwinding = calloc(1, sizeof(*unwinding));
 	if (!unwinding)
 		return err_set(err, -ENOMEM, "cannot start unwinding");
 	unwinding->sampler = sampler;
@@ -158,6 +163,8 @@ size_t unwinding_waits(const struct unwinding *unwinding, uint32_t epoch)
 	const struct raw_stack_body *body;
 	size_t cursor = 0, cnt = 0;
 
+	if (!unwinding)
+		return 0;
 	while ((body = next_raw(&unwinding->raw, &cursor)))
 		cnt += body->header.epoch == epoch;
 	return cnt;
@@ -167,6 +174,8 @@ bool unwinding_makes_tables(const struct unwinding *unwinding)
 {
 	struct frame_tables_stats stats;
 
+	if (!unwinding)
+		return false;
 	frame_tables_stats(unwinding->tables, &stats);
 	return stats.pending != 0;
 }
@@ -337,10 +346,13 @@ static int note_images(struct unwinding *unwinding)
 int unwinding_tick(struct unwinding *unwinding, bool last, uint32_t epoch,
 		   int (*stack)(void *context, const struct stack_body *body), void *context)
 {
-	bool again = frame_tables_collect(unwinding->tables) || last ||
-		     ++unwinding->ticks % RETRY_TICKS == 0;
+	bool again;
 	int r = 0;
 
+	if (!unwinding)
+		return 0;
+	again = frame_tables_collect(unwinding->tables) || last ||
+		++unwinding->ticks % RETRY_TICKS == 0;
 	if (unwinding->raw.len && (again || unwinding->raw.len > unwinding->raw_tried)) {
 		r = note_images(unwinding);
 		if (!r)
@@ -355,32 +367,35 @@ int unwinding_tick(struct unwinding *unwinding, bool last, uint32_t epoch,
 
 int unwinding_scanned(struct unwinding *unwinding)
 {
-	return unwind_processes_add_all(&unwinding->processes);
+	return unwinding ? unwind_processes_add_all(&unwinding->processes) : 0;
 }
 
 int unwinding_changed(struct unwinding *unwinding, pid_t tgid, enum process_change change)
 {
-	return unwind_processes_changed(&unwinding->processes, tgid, change);
+	return unwinding ? unwind_processes_changed(&unwinding->processes, tgid, change) : 0;
 }
 
 void unwinding_forget(struct unwinding *unwinding, pid_t tgid)
 {
-	unwind_processes_forget(&unwinding->processes, tgid);
+	if (unwinding)
+		unwind_processes_forget(&unwinding->processes, tgid);
 }
 
 void unwinding_records_lost(struct unwinding *unwinding)
 {
-	unwind_processes_lost(&unwinding->processes);
+	if (unwinding)
+		unwind_processes_lost(&unwinding->processes);
 }
 
 void unwinding_before_records(struct unwinding *unwinding)
 {
-	unwind_processes_read_images(&unwinding->processes);
+	if (unwinding)
+		unwind_processes_read_images(&unwinding->processes);
 }
 
 int unwinding_publish(struct unwinding *unwinding, uint64_t applied_ns)
 {
-	return unwind_processes_publish(&unwinding->processes, applied_ns);
+	return unwinding ? unwind_processes_publish(&unwinding->processes, applied_ns) : 0;
 }
 
 static bool is_known(void *context, uint64_t binary_id)
@@ -390,12 +405,16 @@ static bool is_known(void *context, uint64_t binary_id)
 
 void unwinding_settle(struct unwinding *unwinding)
 {
+	if (!unwinding)
+		return;
 	unwind_maps_settle(unwinding->maps);
 	unwind_processes_settled(&unwinding->processes);
 }
 
 void unwinding_end_epoch(struct unwinding *unwinding, uint64_t before_ns)
 {
+	if (!unwinding)
+		return;
 	unwind_files_trim(&unwinding->files, is_known, unwinding->symbolizer);
 	frame_tables_trim(unwinding->tables,
 			  before_ns > TABLES_IDLE_NS ? before_ns - TABLES_IDLE_NS : 0);
@@ -406,6 +425,9 @@ void unwinding_stats(const struct unwinding *unwinding, struct unwinding_stats *
 	struct frame_tables_stats tables;
 	struct unwind_maps_stats maps;
 
+	*ret = (struct unwinding_stats){};
+	if (!unwinding)
+		return;
 	unwind_maps_stats(unwinding->maps, &maps);
 	frame_tables_stats(unwinding->tables, &tables);
 	*ret = (struct unwinding_stats){

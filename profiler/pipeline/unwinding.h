@@ -32,7 +32,11 @@ struct unwinding_config {
 	void *context;
 };
 
-/** unwinding_new - @sampler and @symbolizer are borrowed; before the sampler starts */
+/**
+ * unwinding_new - @sampler and @symbolizer are borrowed; before the sampler starts
+ *
+ * @ret is NULL with a sampler that has no BPF maps: every function here takes that, and does nothing.
+ */
 int unwinding_new(const struct unwinding_config *config, struct sampler *sampler,
 		  struct symbolizer *symbolizer, struct unwinding **ret, struct errmsg *err);
 void unwinding_free(struct unwinding *unwinding);

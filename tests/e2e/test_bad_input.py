@@ -142,8 +142,8 @@ def test_ordinary_users_are_told_what_is_missing(tool):
     setpriv = need("setpriv")
     os.chmod(tool.folder, 0o777)
     done = subprocess.run([setpriv, "--reuid=65534", "--regid=65534", "--clear-groups",
-                           "--inh-caps=-all", EBPFPROF, "record", "-d", "1", "-o",
-                           "/tmp/ebpfprof-nobody.pb.gz"], stdout=subprocess.PIPE,
+                           "--inh-caps=-all", EBPFPROF, "record", "--source", "bpf", "-d", "1",
+                           "-o", "/tmp/ebpfprof-nobody.pb.gz"], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, cwd="/")
     if "Permission denied" in done.stderr and not done.stderr.startswith("ebpfprof"):
         pytest.skip("nobody cannot reach the program here")

@@ -34,6 +34,7 @@ static struct raw_stack_body raw;
 static struct stack_body got[8]; /* the first ones */
 static size_t got_cnt;
 static int answer; /* of on_stack() */
+static bool has_bpf = true;
 
 /* ---- what unwinding.c calls beside maps and tables ---- */
 
@@ -46,7 +47,7 @@ void sampler_quiesce(struct sampler *sampler)
 struct shared_maps *sampler_shared_maps(struct sampler *sampler)
 {
 	(void)sampler;
-	return NULL;
+	return has_bpf ? (struct shared_maps *)&has_bpf : NULL; /* nothing here looks into them */
 }
 
 int images_new(struct shared_maps *maps, struct images **ret, struct errmsg *err)
@@ -528,6 +529,35 @@ static void test_that_it_cannot_start_is_said(void **state)
 	assert_true(err.text[0]);
 }
 
+/* A sampler of perf events alone: nobody takes registers, and no map is there for tables. */
+static void test_without_bpf_there_is_nothing_to_do(void **state)
+{
+	const struct unwinding_config config = {};
+	struct unwinding_stats stats;
+	struct errmsg err = {};
+
+	(void)state;
+	has_bpf = false;
+	assert_int_equal(unwinding_new(&config, NULL, &fake_symbolizer, &unwinding, &err), 0);
+	assert_null(unwinding);
+	assert_int_equal(unwinding_scanned(NULL), 0);
+	assert_int_equal(unwinding_changed(NULL, PID, PROCESS_NEW), 0);
+	unwinding_forget(NULL, PID);
+	unwinding_records_lost(NULL);
+	unwinding_before_records(NULL);
+	assert_int_equal(unwinding_publish(NULL, 1), 0);
+	assert_int_equal(unwinding_tick(NULL, true, 0, on_stack, NULL), 0);
+	assert_int_equal(unwinding_waits(NULL, 0), 0);
+	assert_false(unwinding_makes_tables(NULL));
+	unwinding_settle(NULL);
+	unwinding_end_epoch(NULL, 0);
+	unwinding_stats(NULL, &stats);
+	assert_int_equal(stats.tables, 0);
+	assert_null(stats.hooks_error);
+	unwinding_free(NULL);
+	has_bpf = true;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -548,6 +578,7 @@ int main(void)
 		cmocka_unit_test(test_after_an_error_the_rest_waits),
 		cmocka_unit_test(test_without_memory_none_is_torn),
 		cmocka_unit_test(test_that_it_cannot_start_is_said),
+		cmocka_unit_test(test_without_bpf_there_is_nothing_to_do),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
