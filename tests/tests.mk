@@ -101,6 +101,18 @@ test-unit: $(UNIT_PROGRAMS) $(filter build/%,$(UNIT_EXTRA)) $(UNIT_TOOLS)
 fuzz: $(FUZZERS:%=build/fuzz/tests/fuzz/%)
 	@./tests/fuzz/run $(or $(FUZZ_SECONDS),60) $^
 
+# The program that is killed for a system call that its sandbox refuses, so that none goes unseen.
+build/obj/tests/sandbox_kills.o: profiler/base/sandbox.c build/values/obj Makefile tests/tests.mk
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) $(ALL_CFLAGS) -DSANDBOX_KILLS -MMD -MP -c $< -o $@
+
+build/strict/ebpfprof: build/obj/profiler/main.o build/obj/tests/sandbox_kills.o \
+		$(call archives,$(MODULES),obj) build/values/obj-link
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
+
 # ---- rings on the kernel ----------------------------------------------------------------------
 
 build/obj/tests/bpf/load_objects: build/obj/tests/bpf/load_objects.o build/values/obj-link
@@ -110,7 +122,7 @@ build/obj/tests/bpf/load_objects: build/obj/tests/bpf/load_objects.o build/value
 test-ebpf: ebpf build/obj/tests/bpf/load_objects
 	@./tests/bpf/run
 
-test-e2e: build/ebpfprof workloads
+test-e2e: build/ebpfprof build/strict/ebpfprof workloads
 	@./tests/e2e/run $(PYTEST)
 
 VM_UNIT_TESTS := test_images test_unwind_maps

@@ -16,6 +16,23 @@ int perf_event_open(struct perf_event_attr *attr, int cpu)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+int perf_event_try(void)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.type = PERF_TYPE_SOFTWARE,
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.sample_period = 1000000000,
+		.disabled = 1,
+	};
+	int fd = perf_event_open(&attr, 0);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
 int perf_event_failed(int code, const char *what, int cpu, struct errmsg *err)
 {
 	err_set(err, code, "cannot open the %s event on CPU %d", what, cpu);

@@ -12,6 +12,9 @@ struct errmsg;
 /** perf_event_open - all tasks on @cpu; a descriptor (close-on-exec) or -errno */
 int perf_event_open(struct perf_event_attr *attr, int cpu);
 
+/** perf_event_try - open an event of the kind that we sample by, of all processes: 0 or -errno */
+int perf_event_try(void);
+
 /** perf_event_failed - fill @err for an event that could not be opened, with what to do */
 int perf_event_failed(int code, const char *what, int cpu, struct errmsg *err);
 
