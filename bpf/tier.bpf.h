@@ -27,7 +27,7 @@
 /*
  * Functions that no configuration leaves out or inlines, called where the tracepoints stand:
  * kernel/fork.c kernel_clone(), fs/binfmt_elf.c load_elf_binary(), kernel/exit.c
- * delayed_put_task_struct().
+ * put_task_struct() for the last time.
  */
 #define HOOK_PROCESS_FORK(name, parent, child)                                                     \
 	static __always_inline int name##_at(struct task_struct *, struct task_struct *);          \
@@ -48,7 +48,7 @@
 	static __always_inline int name##_at(struct task_struct *task)
 
 #define HOOK_PROCESS_FREE(name, task)                                                              \
-	SEC("kprobe/perf_event_delayed_put")                                                       \
+	SEC("kprobe/__put_task_struct")                                                            \
 	int BPF_KPROBE(name, struct task_struct *task)
 
 #else
