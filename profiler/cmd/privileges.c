@@ -185,6 +185,9 @@ void privileges_notes(FILE *out, uint64_t held)
 {
 	size_t i;
 
+	/* Without BPF one's own processes are seen and no others, which is said elsewhere. */
+	if (!(held & (CAPABILITY(CAP_BPF) | CAPABILITY(CAP_SYS_ADMIN))))
+		return;
 	for (i = 0; i < ARRAY_SIZE(for_life); i++) {
 		if (!for_life[i].without || held & CAPABILITY(for_life[i].value))
 			continue;

@@ -177,8 +177,7 @@ static int open_all(struct bpf_sampler *sampler, const struct targets *targets, 
 		code = load_sampler(sampler, targets, shared.seen_slots, err);
 	if (code)
 		return code;
-	/* Takes CAP_SYS_ADMIN, which may be given up before sampling starts. */
-	if (sampler->base.config.measure_bpf)
+	if (sampler->base.config.measure_bpf) /* by CAP_SYS_ADMIN, which goes before sampling starts */
 		sampler->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	sampler->ring =
 		ring_buffer__new(shared_maps_bodies_fd(sampler->maps), ring_visit, sampler, NULL);

@@ -84,6 +84,8 @@ int unwinding_new(const struct unwinding_config *config, struct sampler *sampler
 	int r;
 
 	if (!sampler_shared_maps(sampler)) {
+		if (config->before_threads)
+			config->before_threads(config->context);
 		*ret = NULL; /* without BPF nothing here could be of use */
 		return 0;
 	}
