@@ -51,7 +51,7 @@ ifeq ($(WERROR),1)
 WARNINGS += -Werror
 endif
 
-PACKAGES := libbpf zlib libprotobuf-c libcap libdeflate libzstd liblzma libxxhash
+PACKAGES := libbpf zlib libprotobuf-c libcap libseccomp libdeflate libzstd liblzma libxxhash
 PACKAGE_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
 PACKAGE_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null)
 LIBS := $(PACKAGE_LIBS) -liberty -pthread
@@ -318,4 +318,5 @@ compile_commands.json: FORCE
 
 include tests/tests.mk
 
--include $(shell find build -name '*.d' 2>/dev/null)
+# Not those of build/arm64, which is another tree (scripts/cross-arm64).
+-include $(shell find build -path build/arm64 -prune -o -name '*.d' -print 2>/dev/null)

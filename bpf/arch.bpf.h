@@ -20,6 +20,7 @@
 
 #if defined(__TARGET_ARCH_x86)
 
+#define ARCH_HAS_TABLES 1 /* of unwinding */
 #define USER_ADDRESS_MAX 0x00ffffffffffffffull /* 5-level page tables */
 #define KERNEL_STACK_BYTES 16384	       /* THREAD_SIZE without KASAN; kernels before 5.15 */
 
@@ -68,20 +69,34 @@ static __always_inline __u64 arch_tls_base(void *task)
 
 #elif defined(__TARGET_ARCH_arm64)
 
+#define ARCH_HAS_TABLES 0
 #define USER_ADDRESS_MAX 0x000fffffffffffffull
 #define KERNEL_STACK_BYTES 16384
 
 #define arch_is_user(regs) (((regs)->pstate & 0xf) == 0) /* PSR_MODE_EL0t */
 
+/*
+ * VERIFIER: "dereference of modified ctx ptr": where two branches copy the same registers, one of them
+ * of the context, clang has them share the loads, by an address.  Not across this.
+ */
+#define arch_keep_here() asm volatile("" ::: "memory")
+
 /* Only what a walk by frame pointers begins with, in the places of the other machine's. */
 #define arch_copy_perf_regs(to, from)                                                              \
 	({                                                                                         \
 		(to)[UNWIND_REG_FP] = (from)->regs[29];                                            \
+		(to)[UNWIND_REG_LR] = (from)->regs[30];                                            \
 		(to)[UNWIND_REG_SP] = (from)->sp;                                                  \
 		(to)[UNWIND_REG_IP] = (from)->pc;                                                  \
+		arch_keep_here();                                                                  \
 	})
 
-#define arch_perf_regs_are_compat(regs) (((regs)->pstate & 0x10) != 0) /* PSR_MODE32_BIT */
+#define arch_perf_regs_are_compat(regs)                                                            \
+	({                                                                                         \
+		bool is_compat = ((regs)->pstate & 0x10) != 0; /* PSR_MODE32_BIT */                \
+		arch_keep_here();                                                                  \
+		is_compat;                                                                         \
+	})
 
 /* arch/arm64/include/asm/ptrace.h of 5.10: user_pt_regs, orig_x0, ..., stackframe, padded. */
 struct kernel_regs {

@@ -67,6 +67,7 @@ struct stack_body {
 
 /* DWARF register numbers (System V ABI, AMD64, figure 3.36); UNWIND_REG_CNT - 1 is the ip. */
 #define UNWIND_REG_FP 6
+#define UNWIND_REG_LR 0 /* arm64's link register has this place */
 #define UNWIND_REG_BX 3
 #define UNWIND_REG_SP 7
 #define UNWIND_REG_IP 16

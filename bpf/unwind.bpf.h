@@ -31,10 +31,10 @@ static __always_inline bool walk_read(struct walk *walk, __u64 address, void *to
 /* Room for one walk and for what is sent of it: too large for the stack. */
 struct stack_room {
 	struct walk walk;
-	struct unwind_mapping mapping; /* of the last search; end 0 = none */
+	struct unwind_mapping mapping;	  /* of the last search; end 0 = none */
 	__u32 first_mapping, mapping_cnt; /* of the process; 0 = not known */
-	__u32 list;	       /* serial number of its mappings */
-	__u32 number;	       /* of this room */
+	__u32 list;			  /* serial number of its mappings */
+	__u32 number;			  /* of this room */
 	__u32 clock;
 	/*
 	 * Of the cache's tags, for the list of mappings and for the file of `mapping`.  Each hashed
@@ -42,8 +42,8 @@ struct stack_room {
 	 * be the tag of a neighbour's address elsewhere.
 	 */
 	__u64 cache_seed, list_seed, file_seed;
-	__u32 is_compat; /* 32-bit code */
-	__u64 mapped_ns;  /* see struct unwind_process */
+	__u32 is_compat;		/* 32-bit code */
+	__u64 mapped_ns;		/* see struct unwind_process */
 	struct kernel_regs kernel_regs; /* see user_regs_of_kernel_entry() */
 	struct stack_body body;
 };
@@ -151,8 +151,9 @@ static __always_inline int find_row(const struct unwind_file *file, __u64 addres
 	for (i = 0; i < 17; i++) { /* UNWIND_BLOCK_ROWS = 2^16, and 1 */
 		__u32 half = cnt >> 1;
 
-		first += half * (__u32)is_at_most(
-				block->rows[(first + half) & (UNWIND_BLOCK_ROWS - 1)].pc, low);
+		first += half *
+			 (__u32)is_at_most(block->rows[(first + half) & (UNWIND_BLOCK_ROWS - 1)].pc,
+					   low);
 		cnt -= half;
 	}
 	return block->rows[first & (UNWIND_BLOCK_ROWS - 1)].rule;
@@ -199,7 +200,7 @@ static __always_inline int find_in_file(struct stack_room *room, __u64 pc)
 	struct unwind_file *file = bpf_map_lookup_elem(&unwind_files, &key);
 	int rule;
 
-	if (room->walk.mode == WALK_BY_FP)
+	if (!ARCH_HAS_TABLES || room->walk.mode == WALK_BY_FP)
 		return UNWIND_RULE_NO_INFO;
 	if (!file || file->state == UNWIND_FILE_ABSENT)
 		return -STACK_NOT_READY;
@@ -308,6 +309,49 @@ static __always_inline int walk_find(struct walk *walk, __u64 ip, __u32 is_exact
 
 	return found >= 0 ? found : unwind_search(room->number, ip, is_exact);
 }
+
+#if defined(__TARGET_ARCH_arm64)
+
+__noinline int unwind_link_window(__u32 number)
+{
+	struct stack_room *room = stack_room(number);
+
+	return room && link_window(&room->walk);
+}
+
+/* What the cache knows the code at @ip by, apart from its rule. */
+static __always_inline __u64 link_tag(const struct stack_room *room, __u64 ip, __u32 is_caller)
+{
+	return hash_mix(list_tag(room, ip, is_caller), 4);
+}
+
+/* As walk_link(), of an address that the cache does not know. */
+__noinline int unwind_link(__u32 number, __u64 ip, __u32 is_caller)
+{
+	struct stack_room *room = stack_room(number);
+	int i;
+
+	if (!room)
+		return LINK_UNKNOWN;
+	link_begin(&room->walk.link, ip, is_caller);
+	for (i = 0; i < LINK_WINDOWS_MAX; i++) {
+		if (!unwind_link_window(number))
+			break;
+	}
+	if (room->mapping_cnt && room->walk.link.place != LINK_UNREADABLE)
+		remember(link_tag(room, ip, is_caller), room->walk.link.place);
+	return room->walk.link.place;
+}
+
+static __always_inline int walk_link(struct walk *walk, __u64 ip, __u32 is_caller)
+{
+	struct stack_room *room = (void *)walk; /* its first member */
+	int place = room->mapping_cnt ? cached(link_tag(room, ip, is_caller)) : -1;
+
+	return place >= 0 ? place : unwind_link(room->number, ip, is_caller);
+}
+
+#endif
 
 /* One frame of the walk in room @number; 0: it has ended. */
 __noinline int unwind_frame(__u32 number)

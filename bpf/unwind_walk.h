@@ -7,7 +7,8 @@
  * instructions, by its frame pointer (mode auto) only where none does.  Nothing is believed unseen:
  * - An address is a caller only if it lies in executable memory and a call instruction stands
  *   before it; signal trampolines and the bottoms of stacks are known by their rules.
- * - A leaf without rule may have no frame yet or no more: its caller is taken from the stack.
+ * - A leaf without rule may have no frame yet or no more: its caller is taken from the stack; on
+ *   arm64, where all go without rules, the code is asked (walk_record.h).
  * - The walk knows how it ended: at the stack's bottom, or why before it (enum stack_end).
  *
  * Whoever includes this defines before:
@@ -26,6 +27,7 @@
 #define EBPFPROF_BPF_UNWIND_WALK_H
 
 #include "bpf/call_site.h"
+#include "bpf/link_register.h"
 #include "bpf/sample.h"
 #include "bpf/unwind.h"
 
@@ -71,7 +73,11 @@ struct walk {
 	__u8 in_syscall; /* the task is in the kernel, perhaps by a system call */
 	__u8 leaf_is_call; /* frame 0 lies behind a system call instruction */
 	__u8 fp_steps;	   /* frames in a row left by their frame pointer: 0, 1, 2 or more */
-	__u8 reserved;
+	__u8 is_trampoline; /* the present frame is a signal's (walk_record.h) */
+#if defined(__TARGET_ARCH_arm64)
+	__u64 link_register; /* of an interrupted frame */
+	struct link_scan link;
+#endif
 };
 
 static bool walk_read(struct walk *walk, __u64 address, void *to, __u32 size);
@@ -119,6 +125,12 @@ walk_inline bool walk_arrive(struct walk *walk, __u64 cfa, __u64 ip, enum walk_v
 }
 
 /* ---- by frame pointer ---- */
+
+#if defined(__TARGET_ARCH_arm64)
+
+#include "bpf/walk_record.h"
+
+#else
 
 /*
  * The walk cannot go on by frame pointers: is this where the stack begins?
@@ -193,6 +205,8 @@ walk_inline bool walk_by_fp(struct walk *walk)
 	walk->bx_is_lost = 1;
 	return walk_arrive(walk, fp + 16, record[1], WALK_VIA_FP);
 }
+
+#endif
 
 /* No table leads on from here, because of @why. */
 walk_inline bool walk_without_rule(struct walk *walk, enum stack_end why)
@@ -468,7 +482,10 @@ walk_inline void walk_begin(struct walk *walk)
 	walk->via = WALK_VIA_REGS;
 	walk->why = STACK_BROKEN;
 	walk->falls = walk->fp_is_lost = walk->bx_is_lost = 0;
-	walk->leaf_is_call = 0;
+	walk->leaf_is_call = walk->is_trampoline = 0;
+#if defined(__TARGET_ARCH_arm64)
+	walk->link_register = walk->regs[UNWIND_REG_LR];
+#endif
 	if (walk->in_syscall && walk_read(walk, walk->ip - 2, code, sizeof(code)))
 		walk->leaf_is_call = call_site_is_syscall(code) ? 1 : 0;
 }

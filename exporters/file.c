@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "exporters/file_owner.h"
 #include "profiler/base/cleanup.h"
 #include "profiler/base/err.h"
 #include "profiler/base/fileio.h"
@@ -275,37 +276,17 @@ static int make_temp(struct file_output *output)
 	return -EEXIST;
 }
 
-/* A decimal id without sign or blanks; -1 as an id means "leave as it is", so it is none. */
-static bool parse_id(const char *text, uint32_t *ret)
-{
-	uint64_t value = 0;
-
-	if (!text || !*text)
-		return false;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9')
-			return false;
-		value = value * 10 + (uint64_t)(*text - '0');
-		if (value >= UINT32_MAX)
-			return false;
-	}
-	*ret = (uint32_t)value;
-	return true;
-}
-
 /*
  * What root wrote under sudo is the user's.  Refused on file systems without owners: then the
  * file stays root's, which is no reason to lose a recording.
  */
 static void give_to_sudo_user(int fd)
 {
-	uint32_t uid, gid;
+	uid_t uid;
+	gid_t gid;
 
-	if (geteuid() != 0 || !parse_id(getenv("SUDO_UID"), &uid) ||
-	    !parse_id(getenv("SUDO_GID"), &gid))
-		return;
-	if (fchown(fd, uid, gid) < 0)
-		return;
+	if (file_owner_wanted(&uid, &gid))
+		(void)!fchown(fd, uid, gid);
 }
 
 static int open_through(struct file_output *output, const char *path)
@@ -427,6 +408,19 @@ static int open_or_check(const char *path, bool dry, struct file_output **ret, s
 	if (ret)
 		*ret = TAKE_PTR(output);
 	return 0;
+}
+
+uint64_t file_output_needs(const char *path)
+{
+	_cleanup_free_ char *target = NULL, *folder = NULL;
+	struct stat there;
+
+	if (is_stdout(path) || (stat(path, &there) == 0 && !S_ISREG(there.st_mode)))
+		return 0;
+	if (resolve(path, &target) < 0)
+		return 0;
+	folder = folder_of(target);
+	return folder ? file_owner_needs(target, folder) : 0;
 }
 
 int file_output_check(const char *path, struct errmsg *err)

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct errmsg;
 struct file_output;
@@ -42,6 +43,12 @@ const char *profile_format_names(void);
  * denied". Leaves nothing behind. Errors: -EISDIR, -ENOENT, -EACCES, -EROFS, ...
  */
 int file_output_check(const char *path, struct errmsg *err);
+
+/**
+ * file_output_needs - capabilities without which root can create @path, but not give it to the
+ * user behind sudo (CAP_CHOWN) or bring it to its place (CAP_FOWNER: folders like /tmp)
+ */
+uint64_t file_output_needs(const char *path);
 
 /** file_output_open - begin writing @path ("-" = stdout) */
 int file_output_open(const char *path, struct file_output **ret, struct errmsg *err);

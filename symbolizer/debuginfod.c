@@ -14,6 +14,9 @@
  * frees it.  A process of its own for downloads, which could be killed, was the alternative: a
  * program of its own to install, or a fork that must not allocate, of a program with threads.
  *
+ * The thread starts with the first question: capabilities are a thread's own, and who gives some
+ * up at start-up does it before there is another one.
+ *
  * The library stays loaded: libcurl and its TLS library register handlers that run at exit.
  */
 #include "symbolizer/debuginfod.h"
@@ -34,6 +37,7 @@
 #include "profiler/base/clock.h"
 #include "profiler/base/hashmap.h"
 #include "profiler/base/strbuf.h"
+#include "symbolizer/symbolizer_sandbox.h"
 
 #define LIBRARY "libdebuginfod.so.1"
 #define QUEUE_MAX 256		    /* asked for and not begun */
@@ -70,7 +74,8 @@ struct library {
 
 struct debuginfod {
 	struct library library;
-	pthread_t thread;
+	pthread_t thread; /* if `has_thread`, which is the caller's alone */
+	bool has_thread;
 	atomic_bool stopping;
 	atomic_int owners;    /* the caller and the thread */
 	pthread_mutex_t lock; /* of all below */
@@ -236,23 +241,25 @@ static int start_thread(struct debuginfod *client)
 	sigset_t all, before;
 	int code;
 
+	if (client->has_thread)
+		return 0;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	atomic_store(&client->owners, 2);
 	code = pthread_create(&client->thread, NULL, work, client);
 	if (code)
 		atomic_store(&client->owners, 1);
+	client->has_thread = !code;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return -code;
 }
 
 int debuginfod_start(struct debuginfod **ret)
 {
-	const char *urls = getenv("DEBUGINFOD_URLS");
 	struct debuginfod *client;
 	int r;
 
-	if (!urls || !urls[strspn(urls, " ")]) {
+	if (!debuginfod_is_wanted()) {
 		*ret = NULL;
 		return 0;
 	}
@@ -260,8 +267,6 @@ int debuginfod_start(struct debuginfod **ret)
 	if (r < 0)
 		return r;
 	r = load_library(&client->library);
-	if (r == 0)
-		r = start_thread(client);
 	if (r < 0) {
 		drop(client);
 		return r;
@@ -276,6 +281,10 @@ void debuginfod_stop(struct debuginfod *client)
 
 	if (!client)
 		return;
+	if (!client->has_thread) {
+		drop(client);
+		return;
+	}
 	pthread_mutex_lock(&client->lock);
 	atomic_store(&client->stopping, true);
 	pthread_cond_signal(&client->work);
@@ -295,7 +304,7 @@ void debuginfod_stop(struct debuginfod *client)
 /* -EAGAIN: it is in the queue now. */
 static int enqueue(struct debuginfod *client, const struct id_hex *id, struct answer *answer)
 {
-	if (client->queue_cnt == QUEUE_MAX)
+	if (client->queue_cnt == QUEUE_MAX || start_thread(client) < 0)
 		return -ENOSPC;
 	client->queue[(client->queue_start + client->queue_cnt) % QUEUE_MAX] = *id;
 	client->queue_cnt++;

@@ -14,7 +14,8 @@ struct debuginfod;
 
 /**
  * debuginfod_start - NULL in *@ret, and 0: DEBUGINFOD_URLS is not set
- * Errors: -ENOSYS the library is not there; -ENOMEM; -errno of the thread.
+ * Loads the library; the thread starts with the first question.
+ * Errors: -ENOSYS the library is not there; -ENOMEM.
  */
 int debuginfod_start(struct debuginfod **ret);
 
@@ -25,7 +26,7 @@ void debuginfod_stop(struct debuginfod *client);
  * debuginfod_ask - the debug file of @build_id
  * Returns 0 with *ret_fd (the caller's), -EAGAIN asked for, not here yet (ask again later),
  * -ENOENT no server has it (asked once; then remembered), or none could be reached (tried again
- * by a call ten minutes later), -ENOSPC the queue is full, or memory is out: ask again later.
+ * by a call ten minutes later), -ENOSPC the queue is full, or no memory, no thread is to be had: ask again later.
  */
 int debuginfod_ask(struct debuginfod *client, const struct elf_build_id *build_id, int *ret_fd);
 

@@ -432,13 +432,12 @@ static int settle(struct loader *loader)
 	return 0;
 }
 
-static int load(struct loader *loader, const char *path, struct errmsg *err)
+static int load(struct loader *loader, int fd, const char *path, struct errmsg *err)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	int ret;
 
-	if (fd < 0)
-		return err_set(err, -errno, "cannot open '%s'", path);
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_set(err, -errno, "cannot read '%s'", path);
 	ret = read_lines(loader, fd, path, err);
 	if (ret)
 		return ret;
@@ -452,7 +451,7 @@ static int load(struct loader *loader, const char *path, struct errmsg *err)
 	return 0;
 }
 
-int kallsyms_load(const char *path, struct kallsyms **ret, struct errmsg *err)
+int kallsyms_load_fd(int fd, const char *path, struct kallsyms **ret, struct errmsg *err)
 {
 	_cleanup_(freekallsyms) struct kallsyms *table = calloc(1, sizeof(*table));
 	_cleanup_(freeloader) struct loader *loader = calloc(1, sizeof(*loader));
@@ -461,11 +460,20 @@ int kallsyms_load(const char *path, struct kallsyms **ret, struct errmsg *err)
 	if (!table || !loader || strtab_init(&table->modules))
 		return err_set(err, -ENOMEM, "cannot read '%s'", path);
 	loader->table = table;
-	code = load(loader, path, err);
+	code = load(loader, fd, path, err);
 	if (code)
 		return code;
 	*ret = TAKE_PTR(table);
 	return 0;
+}
+
+int kallsyms_load(const char *path, struct kallsyms **ret, struct errmsg *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_set(err, -errno, "cannot open '%s'", path);
+	return kallsyms_load_fd(fd, path, ret, err);
 }
 
 void kallsyms_free(struct kallsyms *table)

@@ -33,6 +33,12 @@ struct kernel_symbol {
  * Errors: -errno of the file; -ENOMEM.
  */
 int kallsyms_load(const char *path, struct kallsyms **ret, struct errmsg *err);
+
+/**
+ * kallsyms_load_fd - the same of the file behind @fd, from its start, as it is now
+ * Whether addresses are shown was decided when it was opened. @path: for messages.
+ */
+int kallsyms_load_fd(int fd, const char *path, struct kallsyms **ret, struct errmsg *err);
 void kallsyms_free(struct kallsyms *table);
 
 bool kallsyms_hidden(const struct kallsyms *table);

@@ -7,7 +7,10 @@
  */
 #include "symbolizer/kernel_names.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "profiler/base/cleanup.h"
 #include "profiler/base/clock.h"
@@ -16,11 +19,22 @@
 #define WAIT_NS NS_PER_SEC
 #define WAIT_MAX_NS (64 * NS_PER_SEC)
 
+int kernel_names_open(struct kernel_names *names, const char *path)
+{
+	*names = (struct kernel_names){ .path = strdup(path), .fd = -1 };
+	if (!names->path)
+		return -ENOMEM;
+	names->fd = open(path, O_RDONLY | O_CLOEXEC);
+	return 0;
+}
+
 void kernel_names_free(struct kernel_names *names)
 {
+	if (names->path) /* it was opened */
+		fd_closep(&names->fd);
 	kallsyms_free(names->table);
 	free(names->path);
-	*names = (struct kernel_names){};
+	*names = (struct kernel_names){ .fd = -1 };
 }
 
 static void read_table(struct kernel_names *names, uint64_t now_ns)
@@ -29,7 +43,9 @@ static void read_table(struct kernel_names *names, uint64_t now_ns)
 
 	names->tried = true;
 	names->read_ns = now_ns;
-	if (kallsyms_load(names->path, &table, NULL) < 0)
+	if (names->fd < 0)
+		names->fd = open(names->path, O_RDONLY | O_CLOEXEC);
+	if (names->fd < 0 || kallsyms_load_fd(names->fd, names->path, &table, NULL) < 0)
 		return;
 	if (names->table && kallsyms_cnt(names->table) == kallsyms_cnt(table) &&
 	    kallsyms_bytes(names->table) == kallsyms_bytes(table))

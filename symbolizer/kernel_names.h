@@ -12,12 +12,19 @@ struct kernel_symbol;
 
 struct kernel_names {
 	char *path;		/* heap */
+	int fd;			/* of it; -1: it could not be opened so far */
 	struct kallsyms *table; /* NULL: not read yet, or unreadable */
 	bool tried;
 	uint64_t read_ns; /* CLOCK_MONOTONIC, when it was tried last */
 	uint64_t wait_ns; /* until what may have changed is read again */
 };
 
+/**
+ * kernel_names_open - open @path, which is read when first needed and may be refused by then:
+ * the kernel asks for CAP_SYSLOG when it is opened
+ * Errors: -ENOMEM.
+ */
+int kernel_names_open(struct kernel_names *names, const char *path);
 void kernel_names_free(struct kernel_names *names);
 
 /**

@@ -10,6 +10,7 @@
 #include "profiler/base/cleanup.h"
 #include "profiler/base/err.h"
 #include "profiler/base/hashmap.h"
+#include "profiler/base/strbuf.h"
 #include "symbolizer/binary.h"
 #include "symbolizer/debuginfod.h"
 #include "symbolizer/demangle.h"
@@ -62,6 +63,19 @@ static void open_sources(struct symbolizer *symbolizer, const struct symbolizer_
 	binary_cache_configure(symbolizer->binaries, &naming);
 }
 
+static int open_kallsyms(struct symbolizer *symbolizer, const char *path, const char *proc_root)
+{
+	struct strbuf usual = STRBUF_INIT;
+	int r;
+
+	if (!path)
+		strbuf_printf(&usual, "%s/kallsyms", proc_root);
+	r = usual.failed ? -ENOMEM :
+			   kernel_names_open(&symbolizer->kernel, path ? path : usual.text);
+	strbuf_free(&usual);
+	return r;
+}
+
 static int create(struct symbolizer *symbolizer, const struct symbolizer_config *config)
 {
 	const char *proc_root = config->proc_root ? config->proc_root : "/proc";
@@ -96,11 +110,7 @@ static int create(struct symbolizer *symbolizer, const struct symbolizer_config 
 		.binaries = symbolizer->binaries,
 		.is_wanted = config->with_lines && !config->debug_file,
 	};
-	if (config->kallsyms)
-		symbolizer->kernel.path = strdup(config->kallsyms);
-	else if (asprintf(&symbolizer->kernel.path, "%s/kallsyms", proc_root) < 0)
-		symbolizer->kernel.path = NULL;
-	return symbolizer->kernel.path ? 0 : -ENOMEM;
+	return open_kallsyms(symbolizer, config->kallsyms, proc_root);
 }
 
 /* A folder that was mistyped would be one without debug files. */

@@ -27,6 +27,7 @@ struct folded {
 	struct folded_options options;
 	const char *file;
 	struct hot_list hot;
+	bool with_command;
 };
 
 static const struct opt folded_opts[] = {
@@ -130,6 +131,13 @@ static int print_window(void *context, struct profile *profile, const struct win
 	return write_stdout(folded, owned, err);
 }
 
+static void restrict_self(void *context)
+{
+	struct folded *folded = context;
+
+	profiling_restrict(&folded->profiling, NULL, folded->with_command);
+}
+
 static int fold_live(struct folded *folded, const struct opt_rest *rest)
 {
 	struct session_config config;
@@ -146,6 +154,8 @@ static int fold_live(struct folded *folded, const struct opt_rest *rest)
 				"-d SEC sets another time\n", PIPE_SECONDS);
 	}
 	config.window = print_window;
+	config.restrict_self = restrict_self;
+	folded->with_command = config.command != NULL;
 	config.context = folded;
 	config.command_stdout_to_stderr = true;
 	code = session_run(&config, &result, &err);

@@ -7,11 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "profiler/base/capabilities.h"
 #include "profiler/base/cleanup.h"
 #include "profiler/base/clock.h"
 #include "profiler/base/err.h"
 #include "profiler/cmd/command.h"
 #include "profiler/cmd/host_check.h"
+#include "profiler/cmd/privileges.h"
 #include "profiler/cmd/target_opts.h"
 
 #define UNWIND_BYTES_MIN (16u << 20)
@@ -104,6 +106,9 @@ const struct opt profiling_opts[] = {
 	  FIELD(stats) },
 	{ OPT_SET, 0, "force", NULL, "run even on a kernel that may freeze meanwhile",
 	  FIELD(force) },
+	{ OPT_SET, 0, "no-sandbox", NULL,
+	  "keep all privileges, allow all system calls\n(to find out whether their loss is a problem)",
+	  FIELD(no_sandbox) },
 	{ OPT_SET, 'q', "quiet", NULL, "no progress and no summary", FIELD(quiet) },
 	{ OPT_END },
 };
@@ -239,12 +244,27 @@ int profiling_prepare(struct profiling *profiling, const char *command,
 	if (host_check_before_profiling(profiling->force,
 					(enum sampler_by)find_source(profiling->source), &err))
 		return failure(&err);
+	if (capabilities_effective(&profiling->held) < 0)
+		profiling->held = UINT64_MAX; /* not known to lack any */
 	if (targets_check(&profiling->targets, &err))
 		return failure(&err);
 	fill_config(profiling, rest, config);
 	if (!profiling->quiet && isatty(STDERR_FILENO))
 		config->progress = profiling_progress;
 	return 0;
+}
+
+void profiling_restrict(const struct profiling *profiling, const char *output, bool with_command)
+{
+	const struct privileges privileges = {
+		.output = output,
+		.with_command = with_command,
+		.jvm_perfmap = profiling->jvm_perfmap,
+		.debuginfod = !profiling->naming.no_lines,
+	};
+
+	if (!profiling->no_sandbox)
+		privileges_drop(&privileges);
 }
 
 void profiling_sampling(void *context, const struct sampler_about *about)

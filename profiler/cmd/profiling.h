@@ -21,6 +21,7 @@ struct profile;
 
 struct profiling {
 	bool all, quiet, user_only, kernel_only, with_idle, no_follow, jvm_perfmap, force, stats;
+	bool no_sandbox;
 	struct naming_opts naming;
 	unsigned int freq_hz;
 	double max_overhead; /* percent; 0 = any */
@@ -29,6 +30,7 @@ struct profiling {
 	unsigned int map_entries;
 	size_t ring_bytes, profile_bytes, sideband_bytes, unwind_bytes;
 	struct targets targets;
+	uint64_t held; /* capabilities, before any is given up */
 };
 
 extern const struct opt profiling_opts[];
@@ -44,6 +46,12 @@ void profiling_free(struct profiling *profiling);
  */
 int profiling_prepare(struct profiling *profiling, const char *command,
 		      const struct opt_rest *rest, struct session_config *config);
+
+/**
+ * profiling_restrict - a session_config.restrict_self, unless there is --no-sandbox
+ * @output: the file that will be written; NULL or "-": stdout
+ */
+void profiling_restrict(const struct profiling *profiling, const char *output, bool with_command);
 
 /** profiling_sampling - a session_config.sampling: warns where samples are not taken by BPF */
 void profiling_sampling(void *context, const struct sampler_about *about);

@@ -29,6 +29,7 @@ struct record {
 	struct hot_list hot;
 	char *last_path;
 	unsigned int files;
+	bool with_command;
 };
 
 static const struct opt record_opts[] = {
@@ -141,6 +142,14 @@ static int save_window(void *context, struct profile *profile, const struct wind
 	return 0;
 }
 
+static void restrict_self(void *context)
+{
+	struct record *record = context;
+	_cleanup_free_ char *path = expand_output(record->output, realtime_ns());
+
+	profiling_restrict(&record->profiling, path, record->with_command);
+}
+
 static int run_session(struct record *record, struct session_config *config)
 {
 	struct session_result result;
@@ -148,8 +157,10 @@ static int run_session(struct record *record, struct session_config *config)
 	int code;
 
 	config->window = save_window;
+	config->restrict_self = restrict_self;
 	config->every_ns = record->every_ns;
 	config->context = record;
+	record->with_command = config->command != NULL;
 	config->command_stdout_to_stderr = strcmp(record->output, "-") == 0;
 	code = session_run(config, &result, &err);
 	if (config->progress)

@@ -6,6 +6,7 @@
 #include "profiler/base/cleanup.h"
 #include "profiler/base/clock.h"
 #include "profiler/cmd/naming_report.h"
+#include "profiler/cmd/privileges.h"
 #include "profiler/cmd/profiling.h"
 
 static double percent(uint64_t part, uint64_t whole)
@@ -248,6 +249,7 @@ void profiling_summary(const struct profiling *profiling, const struct session_r
 		fprintf(stderr, "  NOTE       kernel functions have no names: kptr_restrict hides "
 				"them; run as root or\n             sysctl kernel.kptr_restrict=1 "
 				"and CAP_SYSLOG\n");
+	privileges_notes(stderr, profiling->held);
 	print_source(result);
 	if (report->quality.user && result->about.by != SAMPLER_BY_RING)
 		print_unwinding(result);

@@ -21,6 +21,23 @@ int perf_event_open_of(struct perf_event_attr *attr, pid_t pid, int cpu, unsigne
 	return fd < 0 ? -errno : (int)fd;
 }
 
+int perf_event_try(void)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.type = PERF_TYPE_SOFTWARE,
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.sample_period = 1000000000,
+		.disabled = 1,
+	};
+	int fd = perf_event_open(&attr, 0);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
 int perf_event_failed(int code, const char *what, int cpu, struct errmsg *err)
 {
 	err_set(err, code, "cannot open the %s event on CPU %d", what, cpu);

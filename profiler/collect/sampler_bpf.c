@@ -177,6 +177,9 @@ static int open_all(struct bpf_sampler *sampler, const struct targets *targets, 
 		code = load_sampler(sampler, targets, shared.seen_slots, err);
 	if (code)
 		return code;
+	/* Takes CAP_SYS_ADMIN, which may be given up before sampling starts. */
+	if (sampler->base.config.measure_bpf)
+		sampler->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	sampler->ring =
 		ring_buffer__new(shared_maps_bodies_fd(sampler->maps), ring_visit, sampler, NULL);
 	return sampler->ring ? 0 : err_set(err, -errno, "cannot map the BPF ring buffer");
@@ -324,8 +327,6 @@ static int bpf_start(struct sampler *base, struct errmsg *err)
 	unsigned int cpu;
 	int code;
 
-	if (sampler->base.config.measure_bpf)
-		sampler->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	code = cpus_online(&online);
 	if (code)
 		return err_set(err, code, "cannot read /sys/devices/system/cpu/online");

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "profiler/base/strbuf.h"
 #include "profiler/collect/bpf_log.h"
 #include "profiler/collect/cpus.h"
+#include "profiler/collect/host.h"
 #include "profiler/collect/targets.h"
 
 #include "shared.skel.h"
@@ -108,6 +110,20 @@ static int map_control(struct shared_maps *maps)
 	return 0;
 }
 
+/* Before 5.11 the kernel says "not permitted" when RLIMIT_MEMLOCK is used up. */
+static int load_failed(int code, struct errmsg *err)
+{
+	uint64_t limit = host_memlock();
+
+	if (code != -EPERM || limit == UINT64_MAX || host_memlock_counts() != 1)
+		return bpf_log_failed(code, "the BPF maps", err);
+	return err_say(err, code,
+		       "cannot load the BPF maps into the kernel: this one charges them to "
+		       "RLIMIT_MEMLOCK, which is %" PRIu64 " KiB; ulimit -l unlimited, in a unit "
+		       "LimitMEMLOCK=infinity, or cap_sys_resource beside the other capabilities",
+		       limit >> 10);
+}
+
 int shared_maps_new(const struct shared_config *config, const struct targets *targets,
 		    struct shared_maps **ret, struct errmsg *err)
 {
@@ -132,7 +148,7 @@ int shared_maps_new(const struct shared_config *config, const struct targets *ta
 		code = fill_maps(maps, targets);
 	if (code) {
 		shared_maps_free(maps);
-		return bpf_log_failed(code, "the BPF maps", err);
+		return load_failed(code, err);
 	}
 	*ret = maps;
 	return 0;

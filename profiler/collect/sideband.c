@@ -338,7 +338,8 @@ int64_t sideband_drain(struct sideband *sideband, uint64_t until_ns,
 	for (i = 0; i < sideband->shared.cnt; i++)
 		if (perf_ring_drain(&sideband->shared.rings[i].ring, keep_record, sideband) != 0)
 			sideband->dropped++;
-	qsort(sideband->pending, sideband->pending_cnt, sizeof(*sideband->pending), by_time);
+	if (sideband->pending_cnt) /* qsort() wants an array even of nothing */
+		qsort(sideband->pending, sideband->pending_cnt, sizeof(*sideband->pending), by_time);
 	for (done = 0; done < sideband->pending_cnt && code >= 0; done++) {
 		const struct pending *pending = &sideband->pending[done];
 		struct sideband_event event;

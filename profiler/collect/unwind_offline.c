@@ -47,8 +47,8 @@ static int follows_call(const struct unwind_target *target, uint64_t ip)
 {
 	uint8_t code[8];
 
-	if (ip < FIRST_ADDRESS || !target->read(target->context, ip - sizeof(code), code,
-						sizeof(code)))
+	if (ip < FIRST_ADDRESS ||
+	    !target->read(target->context, ip - sizeof(code), code, sizeof(code)))
 		return -1;
 	return call_site_ends(code);
 }
@@ -94,6 +94,21 @@ static int walk_find(struct walk *walk, __u64 ip, __u32 is_exact)
 	offline->rules[index] = rule;
 	return (int)(index + 1) | (call ? WALK_FOLLOWS_CALL : 0);
 }
+
+#if defined(__TARGET_ARCH_arm64)
+static int walk_link(struct walk *walk, __u64 ip, __u32 is_caller)
+{
+	int i;
+
+	link_begin(&walk->link, ip, is_caller);
+	for (i = 0; i < LINK_WINDOWS_MAX && link_window(walk); i++)
+		;
+	/* Nor has its file the code: nothing more will come. */
+	if (walk->link.place == LINK_UNREADABLE)
+		return is_caller ? LINK_SAVED : LINK_UNKNOWN;
+	return walk->link.place;
+}
+#endif
 
 void unwind_offline(const struct unwind_target *target, const struct unwind_start *start,
 		    enum unwind_mode mode, struct stack_body *ret)

@@ -10,6 +10,11 @@
 #include "profiler/base/cleanup.h"
 #include "profiler/base/err.h"
 
+const struct sandbox_call command_calls[] = {
+	SANDBOX_INT("kill", 1, SIGTERM),
+	{},
+};
+
 struct child {
 	char **argv;
 	const sigset_t *signals;

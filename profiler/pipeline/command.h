@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "profiler/base/sandbox.h"
+
 struct errmsg;
 
 struct command_process {
@@ -37,6 +39,9 @@ int command_exec(struct command_process *command, const char *name, struct errms
 
 /** command_reap - has it ended? Then its status is set. Does not wait. */
 bool command_reap(struct command_process *command);
+
+/** command_calls - what passing SIGTERM on takes, for sandbox_enter() */
+extern const struct sandbox_call command_calls[];
 
 /** command_discard - end a child that was never let run, close what is open */
 void command_discard(struct command_process *command);

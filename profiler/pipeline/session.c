@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Order matters in three places.
- * Start: the side-band opens before /proc is scanned, so that no process falls between the two,
- * and both come before the first sample; the command is let go last.
+ * Start: the command is forked and the BPF programs are loaded with all privileges, then those are
+ * given up, and only then a thread begins or what others wrote is read.  The side-band opens
+ * before /proc is scanned, so that no process falls between the two, and both come before the
+ * first sample; the command is let go last.
  * Tick: stack bodies leave the ring first, then the side-band is applied up to now, then the
  * bodies are named, by the mappings of their own time.
  * Flush: the bank is flipped, then a tick brings in all bodies of the ended epoch, then its
@@ -340,6 +342,8 @@ static int open_unwinding(struct session *session)
 		.kernel_bytes_max = config->unwind_bytes_max,
 		.with_cache = config->symbolizer.with_cache,
 		.cache_dir = config->symbolizer.cache_dir,
+		.before_threads = config->restrict_self,
+		.context = config->context,
 	};
 
 	return unwinding_new(&unwinding, session->sampler, session->symbolizer,

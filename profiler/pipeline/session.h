@@ -78,6 +78,12 @@ struct session_config {
 		      struct errmsg *err);
 	/* About once a second. May be NULL. */
 	void (*progress)(void *context, double seconds, uint64_t samples, uint64_t processes);
+	/*
+	 * What needs most privileges is done: the BPF programs are loaded, the command waits in a
+	 * process of its own. There is one thread so far, and no other process was looked at.
+	 * Here the program gives up what it needs no longer. May be NULL.
+	 */
+	void (*restrict_self)(void *context);
 	/* How samples will be taken. May be NULL. */
 	void (*sampling)(void *context, const struct sampler_about *about);
 	/* Sampling has begun. May be NULL. */

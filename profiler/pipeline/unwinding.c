@@ -60,6 +60,11 @@ static int open_all(struct unwinding *unwinding, const struct unwinding_config *
 			    &unwinding->maps, err);
 	if (r < 0)
 		return r;
+	/* Without the hooks new processes are known a little later; the outcome is noted. */
+	if (images_new(shared, &unwinding->images, NULL) < 0)
+		unwinding->images = NULL;
+	if (config->before_threads)
+		config->before_threads(config->context);
 	r = frame_tables_new(&tables, &unwinding->tables);
 	if (r < 0)
 		return err_set(err, r, "cannot start making unwind tables");
@@ -68,9 +73,6 @@ static int open_all(struct unwinding *unwinding, const struct unwinding_config *
 	unwinding->files.context = unwinding;
 	unwind_processes_init(&unwinding->processes, unwinding->maps, &unwinding->files,
 			      unwinding->symbolizer);
-	/* Without the hooks new processes are known a little later; the outcome is noted. */
-	if (images_new(shared, &unwinding->images, NULL) < 0)
-		unwinding->images = NULL;
 	unwinding->processes.has_hooks = unwinding->images && images_has_seeded(unwinding->images);
 	return 0;
 }
@@ -105,7 +107,7 @@ void unwinding_free(struct unwinding *unwinding)
 	if (!unwinding)
 		return;
 	images_free(unwinding->images);
-	if (unwinding->maps) {
+	if (unwinding->tables) {
 		unwind_processes_free(&unwinding->processes);
 		unwind_files_free(&unwinding->files);
 	}

@@ -27,6 +27,9 @@ struct unwinding_config {
 	uint64_t kernel_bytes_max; /* --unwind-memory; 0 = 64 MiB */
 	bool with_cache;
 	const char *cache_dir; /* NULL = the user's */
+	/* All BPF programs are loaded, no thread has begun. May be NULL. */
+	void (*before_threads)(void *context);
+	void *context;
 };
 
 /**

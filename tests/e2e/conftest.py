@@ -67,8 +67,9 @@ class Stacks:
 
 
 class Tool:
-    def __init__(self, folder):
+    def __init__(self, folder, program=EBPFPROF):
         self.folder = folder
+        self.program = program
         self.cache = folder + ".cache"  # beside it: the folder shows what a command left
 
     def run(self, *args, check=True, timeout=120, **kwargs):
@@ -77,7 +78,7 @@ class Tool:
         kwargs.setdefault("errors", "surrogateescape")
         # A cache of the test's own: no answer may come from another test's programs.
         kwargs.setdefault("env", dict(os.environ, XDG_CACHE_HOME=self.cache))
-        done = subprocess.run([EBPFPROF, *map(str, args)], stdout=subprocess.PIPE,
+        done = subprocess.run([self.program, *map(str, args)], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, timeout=timeout, **kwargs)
         if check:
             assert done.returncode == 0, done.stderr

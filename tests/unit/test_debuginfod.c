@@ -433,7 +433,7 @@ static void test_a_full_queue_says_so(void **state)
 	wait_for_threads();
 }
 
-static void test_the_thread_takes_no_signals(void **state)
+static void test_the_thread_starts_late_and_takes_no_signals(void **state)
 {
 	const int signals[] = { SIGTERM, SIGINT, SIGPIPE, SIGALRM, SIGCHLD, SIGUSR1, SIGRTMAX };
 	unsigned long long blocked = 0;
@@ -442,10 +442,14 @@ static void test_the_thread_takes_no_signals(void **state)
 	sigset_t mine;
 	FILE *pipe;
 	size_t i;
+	int fd;
 
 	need_tools();
 	start_server(server, SERVING);
 	client = start();
+	/* Only then: what a thread may do is settled when it starts. */
+	assert_int_equal(count_threads(), 1);
+	assert_int_equal(debuginfod_ask(client, &server->prog_build_id, &fd), -EAGAIN);
 	assert_int_equal(count_threads(), 2);
 	pipe = fixture_popen("cat $(ls -d /proc/%d/task/* | grep -v '/%d$')/status | "
 			     "sed -n 's/^SigBlk:[ \t]*//p'",
@@ -500,7 +504,7 @@ int main(void)
 		WITH_SERVER(test_a_server_that_is_down_has_nothing),
 		WITH_SERVER(test_stop_does_not_wait_for_a_server_that_hangs),
 		WITH_SERVER(test_a_full_queue_says_so),
-		WITH_SERVER(test_the_thread_takes_no_signals),
+		WITH_SERVER(test_the_thread_starts_late_and_takes_no_signals),
 		WITH_SERVER(test_every_failing_allocation_is_survived),
 	};
 

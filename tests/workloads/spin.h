@@ -13,7 +13,7 @@
 
 #define NS_PER_SEC 1000000000ull
 #define NS_PER_MS 1000000ull
-#define SECONDS_MAX 60.0
+#define SECONDS_MAX 1000.0
 
 static inline uint64_t clock_ns(clockid_t clock)
 {

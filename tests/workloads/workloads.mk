@@ -18,9 +18,9 @@ WORKLOADS := $(WORKLOAD_SOURCES:tests/workloads/%.c=build/workloads/%) \
 	$(if $(RUSTC),build/workloads/rustwork build/workloads/rustwork_v0)
 
 # build/workloads/unwind/: what stacks are compared on (scripts/check-unwind).  Built as
-# distributions build, most of it without frame pointers.
+# distributions build, most of it without frame pointers; those for arm64 keep them but in leaves.
 UNWIND_C := callbacks coroutines lazy nofp realign shortlived signals threads vdso
-UNWIND_FLAGS := -O2 -g -fomit-frame-pointer -Wall -Wextra
+UNWIND_FLAGS := -O2 -g $(if $(filter aarch64,$(MACHINE)),,-fomit-frame-pointer) -Wall -Wextra
 UNWIND_LINK := -pthread -ldl -Wl,-z,lazy
 UNWIND_CLANG := $(shell ./scripts/find-tool clang)
 UNWIND_CLANGXX := $(shell ./scripts/find-tool clang++)
@@ -34,8 +34,12 @@ UNWIND_WORKLOADS := $(addprefix build/workloads/unwind/,$(UNWIND_C) lazylib.so w
 	$(if $(CXX_PROGRAM),throw) $(if $(UNWIND_CLANGXX),throw_clang) \
 	$(if $(RUSTC),release) $(if $(GO),goburn cgoburn))
 WORKLOADS += $(UNWIND_WORKLOADS)
+# What scripts/vm-test takes along.
+VM_WORKLOADS := nofp nofp_static withfp signals threads callbacks vdso shortlived \
+	$(if $(CXX_PROGRAM),throw)
 
 workloads: $(WORKLOADS)
+vm-workloads: $(VM_WORKLOADS:%=build/workloads/unwind/%)
 ifeq ($(CXX_PROGRAM),)
 	@echo 'workloads: no C++ compiler: cxx is left out (./scripts/install-deps test)' >&2
 endif
@@ -86,11 +90,12 @@ build/workloads/unwind/$1: tests/workloads/unwind/$2 tests/workloads/workloads.m
 		$(UNWIND_LINK)
 endef
 
-$(foreach p,$(UNWIND_C),$(eval $(call unwind_program,$p,$p.c,$(CC),)))
+$(foreach p,$(filter-out nofp,$(UNWIND_C)),$(eval $(call unwind_program,$p,$p.c,$(CC),)))
+$(eval $(call unwind_program,nofp,nofp.c,$(CC),-fomit-frame-pointer))
 $(eval $(call unwind_program,withfp,nofp.c,$(CC),-fno-omit-frame-pointer))
 $(eval $(call unwind_program,held,held.c,$(CC),-static))
-$(eval $(call unwind_program,nofp_static,nofp.c,$(CC),-static))
-$(eval $(call unwind_program,nofp_static_pie,nofp.c,$(CC),-static-pie))
+$(eval $(call unwind_program,nofp_static,nofp.c,$(CC),-static -fomit-frame-pointer))
+$(eval $(call unwind_program,nofp_static_pie,nofp.c,$(CC),-static-pie -fomit-frame-pointer))
 $(eval $(call unwind_program,realign_all,realign.c,$(CC),-mstackrealign))
 $(eval $(call unwind_program,nofp_clang,nofp.c,$(UNWIND_CLANG),-O3))
 $(eval $(call unwind_program,callbacks_clang,callbacks.c,$(UNWIND_CLANG),-O3))
