@@ -25,7 +25,7 @@ struct feature_tier {
 
 struct feature {
 	const char *name;
-	bool is_built, is_vital;
+	bool is_built, is_vital; /* without a vital one nothing can be profiled */
 	struct feature_tier tiers[TIERS_MAX];
 	const char *advice; /* when no tier is possible */
 };
@@ -35,9 +35,12 @@ struct feature {
 
 static const struct feature features[] = {
 	{ "sampling", true, true,
-	  { { "perf_event program", PROBE_PERF_PROGRAM, NULL } },
+	  { { "perf_event program", PROBE_PERF_PROGRAM, NULL },
+	    { "perf ring", PROBE_RING,
+	      "without BPF: frame pointers only; an ordinary user's own processes, and no time in "
+	      "the kernel" } },
 	  KERNEL_CONFIG("CONFIG_BPF_SYSCALL, CONFIG_PERF_EVENTS and CONFIG_BPF_EVENTS") },
-	{ "kernel maps", true, true,
+	{ "kernel maps", true, false,
 	  { { "ring buffer", PROBE_RING_BUFFER, NULL } },
 	  KERNEL_CONFIG("BPF ring buffers: 5.8 or newer") },
 	{ "user registers", true, false,
@@ -104,11 +107,15 @@ static void check_feature(struct doctor *doctor, const struct feature *feature)
 	for (i = 0; i < TIERS_MAX && feature->tiers[i].name; i++) {
 		const struct feature_tier *tier = &feature->tiers[i];
 
-		error = probe_run(tier->probe);
-		if (!error) {
+		int result = probe_run(tier->probe);
+
+		if (!result) {
 			doctor_add(doctor, DOCTOR_FEATURES,
-				   feature->is_built ? DOCTOR_OK : DOCTOR_INFO, feature->name,
-				   tier->name, NULL, "%s%s%s%s%s%s%s",
+				   !feature->is_built			      ? DOCTOR_INFO :
+				   feature->tiers[i].probe == PROBE_RING      ? DOCTOR_WARN :
+										DOCTOR_OK,
+				   feature->name,
+				   tier->name, advice_for(feature, error), "%s%s%s%s%s%s%s",
 				   feature->is_built ? "" : "possible here; not in this version yet",
 				   tier->blind && !feature->is_built ? "; " : "",
 				   tier->blind && !feature->is_built ? "it would not see " : "",
@@ -117,7 +124,8 @@ static void check_feature(struct doctor *doctor, const struct feature *feature)
 			return;
 		}
 		used += (size_t)snprintf(refused + used, sizeof(refused) - used, "%s%s: %s",
-					 used ? ", " : "", tier->name, why(error));
+					 used ? ", " : "", tier->name, why(result));
+		error = error == -EPERM ? error : result; /* what can be mended */
 		used = MIN(used, sizeof(refused) - 1);
 	}
 	doctor_add(doctor, DOCTOR_FEATURES,
@@ -135,7 +143,7 @@ static void check_objects(struct doctor *doctor)
 	size_t i;
 
 	if (trial_run(&trial, &err) != 0) {
-		doctor_add(doctor, DOCTOR_OBJECTS, DOCTOR_FAIL, "sampler", NULL, NULL, "%s",
+		doctor_add(doctor, DOCTOR_OBJECTS, doctor_without_bpf(), "sampler", NULL, NULL, "%s",
 			   err.text);
 		return;
 	}

@@ -32,6 +32,11 @@ static const char *read_line(const char *path, char *ret, size_t ret_bytes)
 	return ret;
 }
 
+enum doctor_verdict doctor_without_bpf(void)
+{
+	return probe_run(PROBE_RING) == 0 ? DOCTOR_WARN : DOCTOR_FAIL;
+}
+
 static void check_kernel(struct doctor *doctor)
 {
 	struct kernel_version version = {};
@@ -67,7 +72,7 @@ static void check_btf(struct doctor *doctor)
 	if (host_has_btf())
 		row(DOCTOR_OK, "BTF", NULL, "/sys/kernel/btf/vmlinux");
 	else
-		row(DOCTOR_FAIL, "BTF",
+		row(doctor_without_bpf(), "BTF",
 		    "a kernel built with CONFIG_DEBUG_INFO_BTF: Debian 11, Ubuntu 20.10 and later",
 		    "/sys/kernel/btf/vmlinux is missing");
 }
@@ -82,8 +87,11 @@ static void check_events(struct doctor *doctor)
 		      sizeof(source)));
 	read_line("/proc/sys/kernel/perf_event_paranoid", paranoid, sizeof(paranoid));
 	if (clock)
-		row(DOCTOR_FAIL, "cpu-clock",
-		    clock == -ENOENT ? "a kernel with CONFIG_PERF_EVENTS" : GIVE_CAPABILITIES,
+		row(doctor_without_bpf(), "cpu-clock",
+		    clock == -ENOENT	       ? "a kernel with CONFIG_PERF_EVENTS" :
+		    host_perf_paranoid() > 2 ? "run with sudo, or: sudo sysctl "
+					       "kernel.perf_event_paranoid=2" :
+					       GIVE_CAPABILITIES,
 		    "%s (perf_event_paranoid is %s)", strerror(-clock), paranoid);
 	else
 		row(DOCTOR_OK, "cpu-clock", NULL, "-e cpu; perf_event_paranoid is %s, which does "
@@ -126,7 +134,7 @@ static void check_capabilities(struct doctor *doctor)
 			strbuf_printf(&missing, "%s%s (%s)", missing.len ? ", " : "", all[i].name,
 				      all[i].part);
 		if (!all[i].is_held)
-			verdict = all[i].is_vital ? DOCTOR_FAIL : MAX(verdict, DOCTOR_WARN);
+			verdict = MAX(verdict, all[i].is_vital ? doctor_without_bpf() : DOCTOR_WARN);
 	}
 	if (err || held.failed || missing.failed)
 		row(DOCTOR_WARN, "capabilities", NULL, "cannot be read");
@@ -157,7 +165,7 @@ static void check_memlock(struct doctor *doctor)
 		row(DOCTOR_OK, "memlock", NULL,
 		    "this kernel charges BPF maps to it: unlimited, or raised by CAP_SYS_RESOURCE");
 	else
-		row(DOCTOR_FAIL, "memlock",
+		row(doctor_without_bpf(), "memlock",
 		    "ulimit -l unlimited, LimitMEMLOCK=infinity in a unit, or cap_sys_resource too",
 		    "%s: this kernel charges BPF maps to it, and they need more", text);
 }
@@ -177,7 +185,7 @@ static void check_lockdown(struct doctor *doctor)
 	mode++;
 	mode[strcspn(mode, "]")] = '\0';
 	if (strcmp(mode, "confidentiality") == 0)
-		row(DOCTOR_FAIL, "lockdown", "boot without lockdown=confidentiality",
+		row(doctor_without_bpf(), "lockdown", "boot without lockdown=confidentiality",
 		    "confidentiality: BPF programs may not read memory");
 	else
 		row(DOCTOR_OK, "lockdown", NULL, "%s", mode);

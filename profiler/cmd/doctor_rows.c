@@ -69,7 +69,18 @@ static void print_wrapped(FILE *out, size_t column, size_t indent, const char *t
 	fputc('\n', out);
 }
 
-static void print_row(const struct doctor_row *row, FILE *out)
+/* Does a row before @row give the same advice? */
+static bool is_said(const struct doctor *doctor, const struct doctor_row *row)
+{
+	const struct doctor_row *before;
+
+	for (before = doctor->rows; before < row; before++)
+		if (strcmp(before->advice, row->advice) == 0)
+			return true;
+	return false;
+}
+
+static void print_row(const struct doctor *doctor, const struct doctor_row *row, FILE *out)
 {
 	static const char *const marks[] = { "ok  ", "-   ", "warn", "FAIL" };
 	char line[sizeof(row->found) + sizeof(row->tier) + 4];
@@ -80,7 +91,8 @@ static void print_row(const struct doctor_row *row, FILE *out)
 	print_wrapped(out, INDENT, INDENT, line);
 	if (row->advice[0]) {
 		fprintf(out, "%*s-> ", INDENT, "");
-		print_wrapped(out, INDENT + 3, INDENT + 3, row->advice);
+		print_wrapped(out, INDENT + 3, INDENT + 3,
+			      is_said(doctor, row) ? "as above" : row->advice);
 	}
 }
 
@@ -93,7 +105,7 @@ void doctor_print(const struct doctor *doctor, FILE *out)
 		fprintf(out, "%s%s\n", section ? "\n" : "", section_titles[section]);
 		for (i = 0; i < doctor->cnt; i++)
 			if (doctor->rows[i].section == section)
-				print_row(&doctor->rows[i], out);
+				print_row(doctor, &doctor->rows[i], out);
 	}
 }
 

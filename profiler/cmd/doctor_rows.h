@@ -46,6 +46,9 @@ size_t doctor_cnt(const struct doctor *doctor, enum doctor_verdict verdict);
 void doctor_print(const struct doctor *doctor, FILE *out);
 int doctor_print_json(const struct doctor *doctor, FILE *out);
 
+/** doctor_without_bpf - the verdict on what only BPF lacks: a warning where we can do without it */
+enum doctor_verdict doctor_without_bpf(void);
+
 /* The sections: doctor_host.c, doctor_features.c. */
 void doctor_check_host(struct doctor *doctor);
 void doctor_check_features(struct doctor *doctor);

@@ -25,6 +25,7 @@
 #include "profiler/base/fileio.h"
 #include "profiler/base/strbuf.h"
 #include "profiler/collect/cpus.h"
+#include "profiler/collect/host.h"
 
 #define RING_BYTES_MIN 8192u /* some records of the deepest stack */
 
@@ -130,21 +131,9 @@ int event_rings_add_cpu(struct event_rings *rings, unsigned int cpu)
 	return 0;
 }
 
-/* The number in kernel.perf_event_paranoid; 2, the default, where it is unreadable. */
-static long paranoid_level(void)
-{
-	struct strbuf text = STRBUF_INIT;
-	long level = 2;
-
-	if (read_path("/proc/sys/kernel/perf_event_paranoid", 64, &text) == 0)
-		level = strtol(text.text, NULL, 10);
-	strbuf_free(&text);
-	return level;
-}
-
 static int open_failed(int code, struct errmsg *err)
 {
-	long level = paranoid_level();
+	long level = host_perf_paranoid();
 
 	if ((code == -EACCES || code == -EPERM) && level > 2) {
 		err_say(err, -EACCES,

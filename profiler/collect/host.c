@@ -136,6 +136,17 @@ bool host_has_btf(void)
 	return access("/sys/kernel/btf/vmlinux", R_OK) == 0;
 }
 
+long host_perf_paranoid(void)
+{
+	struct strbuf text = STRBUF_INIT;
+	long level = 2;
+
+	if (read_path("/proc/sys/kernel/perf_event_paranoid", 64, &text) == 0)
+		level = strtol(text.text, NULL, 10);
+	strbuf_free(&text);
+	return level;
+}
+
 static _Noreturn void try_without_memlock(void)
 {
 	struct rlimit none = {};

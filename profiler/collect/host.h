@@ -52,6 +52,9 @@ bool host_can_profile(const struct host_capabilities *capabilities);
 
 bool host_has_btf(void);
 
+/** host_perf_paranoid - kernel.perf_event_paranoid; 2, the kernel's default, where it is unreadable */
+long host_perf_paranoid(void);
+
 /**
  * host_memlock_counts - are BPF maps charged to RLIMIT_MEMLOCK here, as before Linux 5.11?
  *

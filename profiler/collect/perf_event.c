@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "profiler/base/err.h"
+#include "profiler/collect/host.h"
 
 int perf_event_open(struct perf_event_attr *attr, int cpu)
 {
@@ -41,7 +42,11 @@ int perf_event_try(void)
 int perf_event_failed(int code, const char *what, int cpu, struct errmsg *err)
 {
 	err_set(err, code, "cannot open the %s event on CPU %d", what, cpu);
-	if (code == -EPERM || code == -EACCES)
+	/* Debian's: 3 asks for CAP_SYS_ADMIN, before 6.1 even of who has CAP_PERFMON. */
+	if ((code == -EPERM || code == -EACCES) && host_perf_paranoid() > 2)
+		err_hint(err, "kernel.perf_event_paranoid is %ld: run as root, or sudo sysctl "
+			      "kernel.perf_event_paranoid=2", host_perf_paranoid());
+	else if (code == -EPERM || code == -EACCES)
 		err_hint(err, "run as root or with CAP_PERFMON (sudo setcap cap_bpf,cap_perfmon,"
 			      "cap_sys_ptrace,cap_syslog,cap_dac_read_search,"
 			      "cap_checkpoint_restore=ep $(command -v ebpfprof))");

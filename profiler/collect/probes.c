@@ -21,6 +21,7 @@
 #include "profiler/base/strbuf.h"
 #include "profiler/collect/bpf_log.h"
 #include "profiler/collect/perf_event.h"
+#include "profiler/collect/sampler_about.h"
 
 #define TCX_INGRESS 46 /* enum bpf_attach_type since 6.6; libbpf 1.1 does not know it */
 
@@ -234,6 +235,14 @@ static int try_cycles(const char *unused)
 	return try_event(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES);
 }
 
+static int try_ring(const char *unused)
+{
+	bool system_wide;
+
+	(void)unused;
+	return sampler_ring_try(&system_wide);
+}
+
 static int try_xdp(const char *unused)
 {
 	(void)unused;
@@ -264,6 +273,7 @@ static const struct probe_row rows[PROBE_CNT] = {
 				"no command of this program can use BPF" },
 	[PROBE_PERF_PROGRAM] = { "BPF programs of perf events", try_perf_program, NULL,
 				 "samples come through perf's own ring: frame pointers only" },
+	[PROBE_RING] = { "rings of perf events", try_ring, NULL, "nothing can be sampled" },
 	[PROBE_CPU_CLOCK] = { "cpu-clock event", try_cpu_clock, NULL, "nothing can be sampled" },
 	[PROBE_CYCLES] = { "cycles event", try_cycles, NULL, "no -e cycles" },
 	[PROBE_TASK_BTF] = { "bpf_get_current_task_btf()", try_task_btf, NULL,

@@ -13,6 +13,7 @@ enum probe {
 	/* the sampler */
 	PROBE_RING_BUFFER,
 	PROBE_PERF_PROGRAM,
+	PROBE_RING, /* of perf events, without BPF */
 	PROBE_CPU_CLOCK,
 	PROBE_CYCLES,
 	PROBE_TASK_BTF,	    /* bpf_get_current_task_btf() */

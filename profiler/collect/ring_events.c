@@ -97,7 +97,8 @@ static int find_scope(struct perf_event_attr *attr, int cpu, struct sampler_abou
 	about->sees_kernel = code == 0;
 	if (code != -EACCES && code != -EPERM)
 		return code;
-	attr->exclude_kernel = 1;
+	/* 6.12 refuses chains that could have kernel frames, though samples of user mode have none. */
+	attr->exclude_kernel = attr->exclude_callchain_kernel = 1;
 	return try_event(*attr, 0, cpu);
 }
 

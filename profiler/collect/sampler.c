@@ -81,7 +81,6 @@ int sampler_new(const struct sampler_config *config, const struct targets *targe
 		struct sampler **ret, struct errmsg *err)
 {
 	struct errmsg why = {}, ring_err = {};
-	char *advice;
 	int code;
 
 	if (config->by == SAMPLER_BY_BPF)
@@ -91,10 +90,6 @@ int sampler_new(const struct sampler_config *config, const struct targets *targe
 		if (!code)
 			return 0;
 	}
-	/* What to do comes last in an error; here it is being done without. */
-	advice = strrchr(why.text, ';');
-	if (advice)
-		*advice = '\0';
 	code = sampler_source_ring.open(config, targets, ret, &ring_err);
 	if (code)
 		return err_say(err, code, "%s%s%s", why.text,

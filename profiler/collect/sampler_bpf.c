@@ -347,10 +347,8 @@ static int bpf_start(struct sampler *base, struct errmsg *err)
 
 static void bpf_stop(struct sampler *base)
 {
-	struct bpf_sampler *sampler = of(base);
-
-	each_event(sampler, PERF_EVENT_IOC_DISABLE, NULL);
-	sampler->started = false;
+	each_event(of(base), PERF_EVENT_IOC_DISABLE, NULL);
+	of(base)->started = false;
 }
 
 static int bpf_check_cpus(struct sampler *base)

@@ -11,7 +11,8 @@ int trial_run(struct trial *ret, struct errmsg *err)
 {
 	/* A command is followed by all that there is. */
 	const struct targets targets = { .by_command = true, .follow = true };
-	const struct sampler_config config = { .freq_hz = 99,
+	const struct sampler_config config = { .by = SAMPLER_BY_BPF,
+					       .freq_hz = 99,
 					       .flush_ns = NS_PER_SEC,
 					       .with_user = true,
 					       .with_kernel = true };

@@ -332,7 +332,8 @@ static void test_no_free_descriptors_is_an_error_that_leaks_none(void **state)
 		code = command_start(PROGRAM("true"), &mask, false, &command, &err);
 		setrlimit(RLIMIT_NOFILE, &limit);
 		assert_int_equal(code, -EMFILE);
-		assert_non_null(strstr(err.text, "cannot start 'true': Too many open files"));
+		assert_string_equal(err.text, "cannot start 'true': Too many open files; raise "
+					      "the limit of open files: ulimit -n 65536");
 		assert_int_equal(command.pid, -1);
 		next = dup(STDOUT_FILENO);
 		close(next);
