@@ -76,3 +76,19 @@ def test_without_the_fork_tracer_children_are_followed_a_little_later(tool, prog
     parse_sums(err)
     assert stacks.total("split") > 0.8 * 2 * 499, stacks
     assert stacks.share("work_sixty", "split") > 0.5
+
+
+@pytest.mark.parametrize("refused", ["sample_cpu", "maps"])
+def test_without_the_sampler_itself_samples_come_without_bpf(tool, refused):
+    """The last way: perf events' own ring, and the reason is said."""
+    stacks = tool.record("-F", "499", "--", workload("split"), "2", env=refuse(refused))
+    err = tool.last.stderr
+    why = "REFUSED BY TEST" if refused == "sample_cpu" else "Operation not permitted"
+    assert "sampling without BPF" in err and why in err, err
+    assert parse_sums(err)["counted"] == stacks.total()
+    assert stacks.having("work_sixty") > 0.4 * stacks.total("split"), stacks
+
+
+@pytest.mark.parametrize("refused", ["sample_cpu", "maps"])
+def test_without_the_sampler_bpf_alone_is_an_error(tool, refused):
+    tool.fails("record", "--source", "bpf", "-d", "1", env=refuse(refused), says="cannot load")
