@@ -2,8 +2,10 @@
 /*
  * A target is looked at once, when it is opened: links are followed by hand to the name that will
  * be replaced, so that a link stays a link; what is there decides between a temporary file and
- * writing through.  O_TMPFILE would leave nothing behind even after SIGKILL, but linkat() cannot
- * replace an existing name, and not every file system has it.
+ * writing through.  The temporary file has no name while it is written (O_TMPFILE), so that SIGKILL
+ * leaves nothing behind; linkat() cannot replace an existing name, so one that is there is replaced
+ * by way of another, between two calls.  Where the file system has no such files it has a name
+ * from the start.
  *
  * We often run as root, and folders like /tmp belong to everyone.  So links are followed only
  * where the kernel's protected_symlinks would (switched on or not), the temporary file is made
@@ -18,6 +20,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,6 +36,7 @@
 
 #define BUFFER_BYTES 65536u
 #define LINKS_MAX 40	    /* as the kernel follows */
+#define FD_PATH_BYTES 32
 #define TEMP_TRIES 100	    /* names taken by others (or by a killed run of this pid) */
 #define TEMP_STEM_BYTES 200 /* of the target's name: NAME_MAX less what we add */
 
@@ -42,6 +46,7 @@ struct file_output {
 	char *shown;   /* as the user named it */
 	char *target;  /* with links followed; NULL: written through */
 	char *temp;    /* NULL: none made, or no longer ours */
+	bool is_unnamed; /* the temporary file has no name yet */
 	int error;     /* of the first write that failed */
 	size_t buffered;
 	char buffer[BUFFER_BYTES];
@@ -246,7 +251,33 @@ static void unguard_temp(const char *path)
 	guarded_temp[0] = '\0';
 }
 
-static int make_temp(struct file_output *output)
+/* By which linkat() finds a file without a name. */
+static void fd_path(int fd, char *ret)
+{
+	snprintf(ret, FD_PATH_BYTES, "/proc/self/fd/%d", fd);
+}
+
+/* 1: made; 0: not possible here; -ENOMEM */
+static int make_unnamed(struct file_output *output)
+{
+	_cleanup_free_ char *folder = folder_of(output->target);
+	char path[FD_PATH_BYTES];
+
+	if (!folder)
+		return -ENOMEM;
+	output->fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+	if (output->fd < 0)
+		return 0;
+	fd_path(output->fd, path);
+	output->is_unnamed = access(path, F_OK) == 0; /* without /proc it would never get one */
+	output->close_fd = output->is_unnamed;
+	if (!output->is_unnamed)
+		close(output->fd);
+	return output->is_unnamed;
+}
+
+/* A name that is free, by @make: 0, -EEXIST or -errno. */
+static int name_temp(struct file_output *output, int (*make)(struct file_output *, const char *))
 {
 	size_t folder = folder_len(output->target);
 	int stem = (int)MIN(strlen(output->target + folder), TEMP_STEM_BYTES);
@@ -262,18 +293,33 @@ static int make_temp(struct file_output *output)
 		if (!path)
 			return -ENOMEM;
 		guard_temp(path);
-		output->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-		if (output->fd >= 0) {
-			output->close_fd = true;
+		error = make(output, path);
+		if (!error) {
 			output->temp = TAKE_PTR(path);
 			return 0;
 		}
-		error = -errno;
 		unguard_temp(path);
 		if (error != -EEXIST)
 			return error;
 	}
 	return -EEXIST;
+}
+
+static int create_temp(struct file_output *output, const char *path)
+{
+	output->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	if (output->fd < 0)
+		return -errno;
+	output->close_fd = true;
+	return 0;
+}
+
+static int link_temp(struct file_output *output, const char *path)
+{
+	char unnamed[FD_PATH_BYTES];
+
+	fd_path(output->fd, unnamed);
+	return linkat(AT_FDCWD, unnamed, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0 ? 0 : -errno;
 }
 
 /*
@@ -346,9 +392,10 @@ static int open_target(struct file_output *output, bool dry)
 		error = -EISDIR; /* "new/" */
 	if (!error)
 		error = check_replaceable(output->target, &there);
-	if (!error)
-		error = make_temp(output);
-	if (!error && !dry)
+	if (!error && !(error = make_unnamed(output)))
+		error = name_temp(output, create_temp);
+	error = MIN(error, 0);
+	if (!error && !dry && output->temp)
 		give_to_sudo_user(output->fd);
 	return error;
 }
@@ -466,12 +513,26 @@ static int sync_file(int fd)
 	return 0;
 }
 
+/* Only now is it the user's: the owner of a file alone may link it. */
+static int give_name(struct file_output *output)
+{
+	int error = link_temp(output, output->target);
+
+	if (error == -EEXIST)
+		error = name_temp(output, link_temp);
+	if (!error)
+		give_to_sudo_user(output->fd);
+	return error;
+}
+
 static int finish(struct file_output *output)
 {
 	int error = flush(output);
 
-	if (!error && output->temp)
+	if (!error && (output->temp || output->is_unnamed))
 		error = sync_file(output->fd);
+	if (!error && output->is_unnamed)
+		error = give_name(output);
 	if (output->close_fd) {
 		output->close_fd = false;
 		if (close(output->fd) < 0 && errno != EINTR && !error)

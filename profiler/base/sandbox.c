@@ -82,6 +82,7 @@ static const char *const common_names[] = {
 	"getcwd",
 	"getdents",
 	"getdents64",
+	"linkat",
 	"lseek",
 	"lstat",
 	"mkdir",

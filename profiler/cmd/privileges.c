@@ -39,6 +39,8 @@ static const struct {
 } for_life[] = {
 	{ CAP_BPF, CAP_SYS_ADMIN, NULL },
 	{ CAP_PERFMON, CAP_SYS_ADMIN, NULL },
+	/* Rings beyond kernel.perf_event_mlock_kb, which all of a user's programs share. */
+	{ CAP_IPC_LOCK, -1, NULL },
 	{ CAP_SYS_PTRACE, -1,
 	  "no CAP_SYS_PTRACE: programs of other users have neither names nor unwind tables" },
 	{ CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE,

@@ -249,7 +249,9 @@ void profiling_summary(const struct profiling *profiling, const struct session_r
 		fprintf(stderr, "  NOTE       kernel functions have no names: kptr_restrict hides "
 				"them; run as root or\n             sysctl kernel.kptr_restrict=1 "
 				"and CAP_SYSLOG\n");
-	privileges_notes(stderr, profiling->held);
+	/* An ordinary user's own processes need none of them. */
+	if (result->about.system_wide)
+		privileges_notes(stderr, profiling->held);
 	print_source(result);
 	if (report->quality.user && result->about.by != SAMPLER_BY_RING)
 		print_unwinding(result);

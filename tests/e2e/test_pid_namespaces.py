@@ -25,14 +25,14 @@ def read(tool, name):
 
 
 def test_a_container_sees_its_own_programs_by_its_own_numbers(tool, start):
-    start(workload("deep"), "30")
+    start(workload("recurse"), "30")
     done = in_namespace(tool, f"{workload('split')} 30 & sleep 0.5; "
                               f"{EBPFPROF} record -a -F 199 -d 2 -o all.folded; "
                               f"{EBPFPROF} record -p $! -F 199 -d 1 -o one.pb.gz; "
                               f"echo pid $!; kill $!")
     stacks = read(tool, "all.folded")
     assert stacks.share("work_sixty", "split") > 0.45, stacks
-    assert "deep" not in stacks.processes()
+    assert "recurse" not in stacks.processes()
     outside = int(OUTSIDE.search(done.stderr).group(1))
     assert outside > 100, done.stderr
     pid = re.search(r"pid (\d+)", done.stdout).group(1)

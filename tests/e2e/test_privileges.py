@@ -15,9 +15,10 @@ from conftest import EBPFPROF, ROOT, Stacks, Tool, need, unshare, wait_until, wo
 from test_names_debuginfod import serve  # noqa: F401 (a fixture)
 
 CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "DAC_READ_SEARCH": 2, "FOWNER": 3, "KILL": 5,
-                "SYS_PTRACE": 19, "SYS_ADMIN": 21, "SYSLOG": 34, "PERFMON": 38, "BPF": 39,
-                "CHECKPOINT_RESTORE": 40}
-FOR_LIFE = ("BPF", "PERFMON", "SYS_PTRACE", "DAC_READ_SEARCH", "CHECKPOINT_RESTORE")
+                "IPC_LOCK": 14, "SYS_PTRACE": 19, "SYS_ADMIN": 21, "SYSLOG": 34, "PERFMON": 38,
+                "BPF": 39, "CHECKPOINT_RESTORE": 40}
+OF_FILE = ("BPF", "PERFMON", "SYS_PTRACE", "DAC_READ_SEARCH", "CHECKPOINT_RESTORE")
+FOR_LIFE = (*OF_FILE, "IPC_LOCK")
 SETS = ("CapPrm", "CapEff", "CapBnd", "CapInh", "CapAmb")
 NOBODY = 65534
 STRICT = os.path.join(ROOT, "build", "strict", "ebpfprof")
@@ -189,7 +190,7 @@ def test_sys_admin_stands_in_where_it_is_all_there_is(tool, start):
     """Old containers: CAP_SYS_ADMIN, and none that were split off from it."""
     process = start(need("setpriv"), "--bounding-set=-bpf,-perfmon,-checkpoint_restore", EBPFPROF,
                     "record", "-o", "x.pb.gz", cwd=tool.folder, stderr=subprocess.DEVNULL)
-    expected = mask("SYS_ADMIN", "SYS_PTRACE", "DAC_READ_SEARCH")
+    expected = mask("SYS_ADMIN", "SYS_PTRACE", "DAC_READ_SEARCH", "IPC_LOCK") & OWN["CapEff"]
     for status in wait_for_sandbox(process.pid):
         assert held(status)["CapEff"] == held(status)["CapBnd"] == expected
     process.send_signal(signal.SIGINT)
@@ -227,7 +228,7 @@ def test_an_ordinary_user_is_in_it_too(theirs, ordinary, start):
                     stderr=subprocess.DEVNULL)
     for status in wait_for_sandbox(process.pid):
         found = held(status)
-        assert found["CapPrm"] == found["CapEff"] == mask(*FOR_LIFE)
+        assert found["CapPrm"] == found["CapEff"] == mask(*OF_FILE)
         assert found["CapInh"] == found["CapAmb"] == 0
         assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
     process.send_signal(signal.SIGINT)

@@ -54,7 +54,7 @@ static void test_file_appears_at_commit_only(void **state)
 	assert_int_equal(file_output_open("out", &output, NULL), 0);
 	assert_int_equal(file_output_write(output, "hello", 5), 0);
 	assert_int_equal(access("out", F_OK), -1);
-	assert_int_equal(count_entries("."), 1);
+	assert_true(count_entries(".") <= 1); /* none where it needs no name */
 	assert_int_equal(file_output_commit(output, NULL), 0);
 	check_file("out", "hello");
 	assert_int_equal(count_entries("."), 1);
@@ -154,6 +154,7 @@ static void test_failed_write_leaves_nothing_behind(void **state)
 
 static void test_killed_writer_leaves_old_content(void **state)
 {
+	int unnamed = open(".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 	char temp[64];
 	pid_t writer;
 
@@ -171,7 +172,11 @@ static void test_killed_writer_leaves_old_content(void **state)
 	assert_int_equal(waitpid(writer, NULL, 0), writer);
 	check_file("out", "old");
 	snprintf(temp, sizeof(temp), ".out.ebpfprof-%d-0.tmp", (int)writer);
-	assert_int_equal(unlink(temp), 0);
+	/* Only on file systems that have no files without a name is something left behind. */
+	assert_int_equal(unlink(temp), unnamed >= 0 ? -1 : 0);
+	assert_int_equal(count_entries("."), 1);
+	if (unnamed >= 0)
+		close(unnamed);
 	unlink("out");
 }
 

@@ -20,7 +20,8 @@
 #define ALL ((UINT64_C(1) << 41) - 1)
 #define FOR_LIFE                                                                                   \
 	(CAPABILITY(CAP_BPF) | CAPABILITY(CAP_PERFMON) | CAPABILITY(CAP_SYS_PTRACE) |              \
-	 CAPABILITY(CAP_DAC_READ_SEARCH) | CAPABILITY(CAP_CHECKPOINT_RESTORE))
+	 CAPABILITY(CAP_DAC_READ_SEARCH) | CAPABILITY(CAP_CHECKPOINT_RESTORE) | \
+	 CAPABILITY(CAP_IPC_LOCK))
 #define ANOTHER_USER 4711
 
 static uint64_t needed(const char *output, uint64_t held)
@@ -28,7 +29,7 @@ static uint64_t needed(const char *output, uint64_t held)
 	return privileges_needed(&(struct privileges){ .output = output }, held);
 }
 
-static void test_five_are_for_life(void **state)
+static void test_six_are_for_life(void **state)
 {
 	(void)state;
 	assert_int_equal(needed(NULL, ALL), FOR_LIFE);
@@ -272,7 +273,7 @@ static void test_what_is_missing_is_said(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_five_are_for_life),
+		cmocka_unit_test(test_six_are_for_life),
 		cmocka_unit_test(test_none_is_kept_that_is_not_held),
 		cmocka_unit_test(test_sys_admin_stands_in_for_what_is_not_held),
 		cmocka_unit_test(test_dac_override_stands_in_for_reading),
