@@ -18,7 +18,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "exporters/file_guard.h"
 #include "exporters/file_owner.h"
 #include "profiler/base/cleanup.h"
 #include "profiler/base/err.h"
@@ -208,49 +208,6 @@ static int check_replaceable(const char *target, const struct stat *file)
 	return -EPERM;
 }
 
-/*
- * A signal that ends us while a file is written takes the temporary file along.  State of the
- * process, because a signal handler can have no other; the file of one output at a time is kept.
- */
-static char guarded_temp[PATH_MAX]; /* "" = none */
-static const int ending_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGXFSZ };
-static struct sigaction actions_before[ARRAY_SIZE(ending_signals)];
-
-static void unlink_and_end(int signal)
-{
-	unlink(guarded_temp);
-	/* SA_RESETHAND: now it has its default action, and is delivered when we return. */
-	raise(signal);
-}
-
-static void guard_temp(const char *path)
-{
-	struct sigaction action = { .sa_handler = unlink_and_end, .sa_flags = (int)SA_RESETHAND };
-	size_t len = strlen(path), i;
-
-	if (guarded_temp[0] || len >= sizeof(guarded_temp))
-		return;
-	memcpy(guarded_temp, path, len + 1);
-	for (i = 0; i < ARRAY_SIZE(ending_signals); i++) {
-		sigaction(ending_signals[i], NULL, &actions_before[i]);
-		/* Beyond `ulimit -f`: an error of write(), which can be told. */
-		action.sa_handler = ending_signals[i] == SIGXFSZ ? SIG_IGN : unlink_and_end;
-		if (actions_before[i].sa_handler == SIG_DFL)
-			sigaction(ending_signals[i], &action, NULL);
-	}
-}
-
-static void unguard_temp(const char *path)
-{
-	size_t i;
-
-	if (!guarded_temp[0] || strcmp(path, guarded_temp) != 0)
-		return;
-	for (i = 0; i < ARRAY_SIZE(ending_signals); i++)
-		sigaction(ending_signals[i], &actions_before[i], NULL);
-	guarded_temp[0] = '\0';
-}
-
 /* By which linkat() finds a file without a name. */
 static void fd_path(int fd, char *ret)
 {
@@ -271,7 +228,9 @@ static int make_unnamed(struct file_output *output)
 	fd_path(output->fd, path);
 	output->is_unnamed = access(path, F_OK) == 0; /* without /proc it would never get one */
 	output->close_fd = output->is_unnamed;
-	if (!output->is_unnamed)
+	if (output->is_unnamed)
+		file_guard("");
+	else
 		close(output->fd);
 	return output->is_unnamed;
 }
@@ -292,13 +251,13 @@ static int name_temp(struct file_output *output, int (*make)(struct file_output 
 		path = strbuf_take(&name);
 		if (!path)
 			return -ENOMEM;
-		guard_temp(path);
+		file_guard(path);
 		error = make(output, path);
 		if (!error) {
 			output->temp = TAKE_PTR(path);
 			return 0;
 		}
-		unguard_temp(path);
+		file_unguard(path);
 		if (error != -EEXIST)
 			return error;
 	}
@@ -421,8 +380,10 @@ void file_output_abort(struct file_output *output)
 		close(output->fd);
 	if (output->temp) {
 		unlink(output->temp);
-		unguard_temp(output->temp);
+		file_unguard(output->temp);
 	}
+	if (output->is_unnamed)
+		file_unguard("");
 	free(output->temp);
 	free(output->target);
 	free(output->shown);
@@ -542,7 +503,7 @@ static int finish(struct file_output *output)
 		return error;
 	if (rename(output->temp, output->target) < 0)
 		return -errno;
-	unguard_temp(output->temp);
+	file_unguard(output->temp);
 	free(TAKE_PTR(output->temp));
 	return 0;
 }
