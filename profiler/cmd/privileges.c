@@ -113,9 +113,9 @@ static bool needs_admin(uint64_t held, uint64_t without)
 
 	if (capabilities_set_effective(without) < 0)
 		return true;
-	narrow = perf_event_try();
+	narrow = perf_event_try_clock();
 	capabilities_set_effective(held);
-	return narrow < 0 && perf_event_try() == 0;
+	return narrow < 0 && perf_event_try_clock() == 0;
 }
 
 uint64_t privileges_needed(const struct privileges *privileges, uint64_t held)

@@ -22,12 +22,12 @@ int perf_event_open_of(struct perf_event_attr *attr, pid_t pid, int cpu, unsigne
 	return fd < 0 ? -errno : (int)fd;
 }
 
-int perf_event_try(void)
+int perf_event_try(uint32_t type, uint64_t config)
 {
 	struct perf_event_attr attr = {
 		.size = sizeof(attr),
-		.type = PERF_TYPE_SOFTWARE,
-		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.type = type,
+		.config = config,
 		.sample_period = 1000000000,
 		.disabled = 1,
 	};
@@ -37,6 +37,11 @@ int perf_event_try(void)
 		return fd;
 	close(fd);
 	return 0;
+}
+
+int perf_event_try_clock(void)
+{
+	return perf_event_try(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK);
 }
 
 int perf_event_failed(int code, const char *what, int cpu, struct errmsg *err)

@@ -19,8 +19,11 @@ int perf_event_open(struct perf_event_attr *attr, int cpu);
  */
 int perf_event_open_of(struct perf_event_attr *attr, pid_t pid, int cpu, unsigned long flags);
 
-/** perf_event_try - open an event of the kind that we sample by, of all processes: 0 or -errno */
-int perf_event_try(void);
+/** perf_event_try - open and close an event of all tasks of CPU 0: 0 or -errno */
+int perf_event_try(uint32_t type, uint64_t config);
+
+/** perf_event_try_clock - the same, of the kind that we sample by */
+int perf_event_try_clock(void);
 
 /** perf_event_failed - fill @err for an event that could not be opened, with what to do */
 int perf_event_failed(int code, const char *what, int cpu, struct errmsg *err);

@@ -206,33 +206,16 @@ static int try_perf_program(const char *unused)
 	return try_type(BPF_PROG_TYPE_PERF_EVENT);
 }
 
-static int try_event(uint32_t type, uint64_t config)
-{
-	struct perf_event_attr attr = {
-		.size = sizeof(attr),
-		.type = type,
-		.config = config,
-		.sample_period = 1000000000,
-		.disabled = 1,
-	};
-	int fd = perf_event_open(&attr, 0);
-
-	if (fd < 0)
-		return fd;
-	close(fd);
-	return 0;
-}
-
 static int try_cpu_clock(const char *unused)
 {
 	(void)unused;
-	return try_event(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK);
+	return perf_event_try_clock();
 }
 
 static int try_cycles(const char *unused)
 {
 	(void)unused;
-	return try_event(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES);
+	return perf_event_try(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES);
 }
 
 static int try_ring(const char *unused)
