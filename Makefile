@@ -206,12 +206,16 @@ BPFTOOL_CHECK = @echo 'make: no bpftool found; run ./scripts/install-deps build'
 endif
 
 # bpftool's linker drops DWARF, which would be half of the program's size, and keeps BTF.
+define compile_bpf
+$(CLANG_CHECK)
+$(BPFTOOL_CHECK)
+$(say) CLANG $@
+$(Q)$(CLANG) $(BPF_CFLAGS) $(TIER_FLAG) -MMD -MP -MF $(@:.bpf.o=.d) -MT $@ -c $< -o $(@:.bpf.o=.dwarf.o)
+$(Q)$(BPFTOOL) gen object $@ $(@:.bpf.o=.dwarf.o)
+endef
+
 build/bpf/%.bpf.o: bpf/%.bpf.c build/values/bpf Makefile | build/bpf/
-	$(CLANG_CHECK)
-	$(BPFTOOL_CHECK)
-	$(say) CLANG $@
-	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF build/bpf/$*.d -MT $@ -c $< -o build/bpf/$*.dwarf.o
-	$(Q)$(BPFTOOL) gen object $@ build/bpf/$*.dwarf.o
+	$(compile_bpf)
 
 build/gen/bpf/%.skel.h: build/bpf/%.bpf.o | build/gen/bpf/
 	$(BPFTOOL_CHECK)
@@ -225,24 +229,24 @@ ebpf-arm64:
 	@echo 'ebpf-arm64: not checked: $(ARM64_INCLUDE) is missing (linux-libc-dev-arm64-cross)' >&2
 endif
 
-build/bpf-arm64/%.bpf.o: bpf/%.bpf.c build/values/bpf-arm64 Makefile | build/bpf-arm64/
-	$(CLANG_CHECK)
-	$(say) CLANG $@
-	$(Q)$(CLANG) $(BPF_ARM64_CFLAGS) -MMD -MP -MF build/bpf-arm64/$*.d -MT $@ -c $< -o $@
+define compile_bpf_arm64
+$(CLANG_CHECK)
+$(say) CLANG $@
+$(Q)$(CLANG) $(BPF_ARM64_CFLAGS) $(TIER_FLAG) -MMD -MP -MF $(@:.bpf.o=.d) -MT $@ -c $< -o $@
+endef
 
-# $(call tier_rules,TIER): the same two rules for build/bpf/X_TIER.bpf.o
+build/bpf-arm64/%.bpf.o: bpf/%.bpf.c build/values/bpf-arm64 Makefile | build/bpf-arm64/
+	$(compile_bpf_arm64)
+
+# $(call tier_rules,TIER,MACRO): the same two rules for X_TIER.bpf.o
 define tier_rules
+build/bpf/%_$1.bpf.o build/bpf-arm64/%_$1.bpf.o: TIER_FLAG := -DTIER_$2
+
 build/bpf/%_$1.bpf.o: bpf/%.bpf.c build/values/bpf Makefile | build/bpf/
-	$$(CLANG_CHECK)
-	$$(BPFTOOL_CHECK)
-	$$(say) CLANG $$@
-	$$(Q)$$(CLANG) $$(BPF_CFLAGS) -DTIER_$2 -MMD -MP -MF build/bpf/$$*_$1.d -MT $$@ -c $$< -o build/bpf/$$*_$1.dwarf.o
-	$$(Q)$$(BPFTOOL) gen object $$@ build/bpf/$$*_$1.dwarf.o
+	$$(compile_bpf)
 
 build/bpf-arm64/%_$1.bpf.o: bpf/%.bpf.c build/values/bpf-arm64 Makefile | build/bpf-arm64/
-	$$(CLANG_CHECK)
-	$$(say) CLANG $$@
-	$$(Q)$$(CLANG) $$(BPF_ARM64_CFLAGS) -DTIER_$2 -MMD -MP -MF build/bpf-arm64/$$*_$1.d -MT $$@ -c $$< -o $$@
+	$$(compile_bpf_arm64)
 endef
 $(eval $(call tier_rules,tp,TP))
 $(eval $(call tier_rules,raw,RAW))

@@ -4,12 +4,13 @@
  * its version.  What collect/probes.c finds by trying is the same list seen from user space.
  *
  * Differences that have a rule instead of an accessor; the ring on virtual machines loads every object
- * on 5.10, which breaks the build of whoever forgets one:
+ * on 5.10, which fails for whoever forgets one:
  *	loops		bounded, no bpf_loop() (5.17): a callback is refused even in dead code
  *	atomics		none whose value is used (5.12), for the same reason; counts are per CPU
  *	hashes		preallocated where a perf event's program writes them: BPF_F_NO_PREALLOC is
  *			refused there before 6.1
- *	ring buffer	needed (5.8): without it every command ends and says so
+ *	ring buffer	needed (5.8): without it no object of ours is of use; samples come from the
+ *			rings of perf events, and the warning names it
  *	task storage	none yet (5.11); its first user decides by a map that is made or not
  *	build-ids	not asked of MMAP2 records (5.12): they disturb other profilers (sideband.c)
  *	tracepoints	those of tier.bpf.h have had the same arguments since before 5.10;

@@ -177,16 +177,19 @@ static void check_lockdown(struct doctor *doctor)
 
 	read_line("/sys/kernel/security/lockdown", line, sizeof(line));
 	mode = strchr(line, '[');
-	if (!mode) {
-		row(DOCTOR_INFO, "lockdown", NULL,
-		    "not known: no lockdown here, or /sys/kernel/security is not mounted");
-		return;
+	if (mode) {
+		mode++;
+		mode[strcspn(mode, "]")] = '\0';
 	}
-	mode++;
-	mode[strcspn(mode, "]")] = '\0';
-	if (strcmp(mode, "confidentiality") == 0)
+	/* Tried, too: /sys/kernel/security is often not mounted. */
+	if (probe_run(PROBE_READ_KERNEL) == -ENOENT)
 		row(doctor_without_bpf(), "lockdown", "boot without lockdown=confidentiality",
 		    "confidentiality: BPF programs may not read memory");
+	else if (!mode && probe_run(PROBE_READ_KERNEL) == 0)
+		row(DOCTOR_OK, "lockdown", NULL, "none, or integrity: BPF programs may read memory");
+	else if (!mode)
+		row(DOCTOR_INFO, "lockdown", NULL,
+		    "not known: /sys/kernel/security is not mounted, and BPF cannot be asked");
 	else
 		row(DOCTOR_OK, "lockdown", NULL, "%s", mode);
 }

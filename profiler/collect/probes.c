@@ -194,6 +194,12 @@ static int try_task_btf(const char *unused)
 	return try_helper(BPF_FUNC_get_current_task_btf);
 }
 
+static int try_read_kernel(const char *unused)
+{
+	(void)unused;
+	return try_helper(BPF_FUNC_probe_read_kernel);
+}
+
 static int try_task_pt_regs(const char *unused)
 {
 	(void)unused;
@@ -264,6 +270,8 @@ static const struct probe_row rows[PROBE_CNT] = {
 	[PROBE_TASK_PT_REGS] = { "bpf_task_pt_regs()", try_task_pt_regs, NULL,
 				 "user registers below the kernel are found at the end of the "
 				 "kernel's stack" },
+	[PROBE_READ_KERNEL] = { "bpf_probe_read_kernel()", try_read_kernel, NULL,
+				"lockdown=confidentiality: BPF programs see no memory" },
 	[PROBE_ITER_TASK] = { "iter/task", try_iterator, "task",
 			      "processes that ran before are learnt by their stacks" },
 	[PROBE_TP_BTF] = { "tp_btf", try_tp_btf, "sched_process_free",

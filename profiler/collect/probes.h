@@ -18,6 +18,7 @@ enum probe {
 	PROBE_CYCLES,
 	PROBE_TASK_BTF,	    /* bpf_get_current_task_btf() */
 	PROBE_TASK_PT_REGS, /* bpf_task_pt_regs() */
+	PROBE_READ_KERNEL,  /* bpf_probe_read_kernel() */
 	PROBE_ITER_TASK,
 	/* hooks */
 	PROBE_TP_BTF,

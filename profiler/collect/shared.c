@@ -20,6 +20,7 @@
 #include "profiler/collect/bpf_log.h"
 #include "profiler/collect/cpus.h"
 #include "profiler/collect/host.h"
+#include "profiler/collect/probes.h"
 #include "profiler/collect/targets.h"
 
 #include "shared.skel.h"
@@ -115,6 +116,9 @@ static int load_failed(int code, struct errmsg *err)
 {
 	uint64_t limit = host_memlock();
 
+	if (code == -EINVAL && probe_run(PROBE_RING_BUFFER) == -EINVAL)
+		return err_say(err, code, "cannot load the BPF maps into the kernel: it has no BPF "
+					  "ring buffers, which Linux 5.8 brought");
 	if (code != -EPERM || limit == UINT64_MAX || host_memlock_counts() != 1)
 		return bpf_log_failed(code, "the BPF maps", err);
 	return err_say(err, code,

@@ -54,7 +54,9 @@ static const enum probe probes[] = { [TIER_TP_BTF] = PROBE_TP_BTF,
 static int set_up(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
+	const struct tracer_outcome *outcomes;
 	struct errmsg err = {};
+	size_t cnt;
 
 	*state = fixture;
 	fixture->maps = reader_maps_of(tier);
@@ -64,6 +66,10 @@ static int set_up(void **state)
 		fail_msg("%s", err.text);
 	if (images_new(fixture->maps, &fixture->images, &err) != 0)
 		fail_msg("%s", err.text);
+	outcomes = shared_maps_outcomes(fixture->maps, &cnt);
+	assert_int_equal(cnt, 2); /* images, images_seed */
+	assert_int_equal(outcomes[0].tier, tier);
+	assert_string_equal(outcomes[0].why, "");
 	assert_true(images_has_seeded(fixture->images));
 	assert_true(look_up(fixture, getpid(), &fixture->own));
 	return 0;
