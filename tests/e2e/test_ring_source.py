@@ -443,6 +443,7 @@ def test_where_bpf_is_refused_the_ring_takes_over(tool):
 
 
 def test_a_source_that_was_asked_for_warns_nobody(tool):
-    done = tool.run("folded", "--source", "ring", "-d", "1")
+    done = tool.run("folded", "--source", "ring", "-d", "1", "--",
+                    sys.executable, "-c", "import time\nwhile time.process_time() < 0.8: pass")
     assert "warning" not in done.stderr, done.stderr
     assert Stacks(done.stdout).total() > 0
