@@ -41,7 +41,7 @@ static int open_ring(struct event_rings *rings, unsigned int cpu, struct event_r
 		.size = sizeof(attr),
 		.type = PERF_TYPE_SOFTWARE,
 		.config = PERF_COUNT_SW_DUMMY,
-		.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME,
+		.sample_type = PERF_SAMPLE_ID_TYPE,
 		.sample_id_all = 1,
 		.exclude_kernel = 1,
 		.disabled = 1,
@@ -73,14 +73,15 @@ static int open_ring(struct event_rings *rings, unsigned int cpu, struct event_r
 
 uint64_t perf_record_time(const struct perf_event_header *record)
 {
-	/* A sample: header, pid and tid, time; any other: it ends in pid and tid, time. */
-	size_t at = record->type == PERF_RECORD_SAMPLE ? 16 : record->size - sizeof(uint64_t);
-	uint64_t time_ns;
+	struct perf_sample_id id;
+	size_t at = sizeof(*record);
 
-	if (record->size < sizeof(*record) + 2 * sizeof(uint64_t))
+	if (record->size < sizeof(*record) + sizeof(id))
 		return 0;
-	memcpy(&time_ns, (const char *)record + at, sizeof(time_ns));
-	return time_ns;
+	if (record->type != PERF_RECORD_SAMPLE)
+		at = record->size - sizeof(id);
+	memcpy(&id, (const char *)record + at, sizeof(id));
+	return id.time_ns;
 }
 
 /* Make the record at the ring's tail the next one. */

@@ -3,8 +3,8 @@
  * One ring for each online CPU, into which any number of perf events of that CPU write, and whose
  * records are read in the order of their time.
  *
- * What writes into them has sample_type PERF_SAMPLE_TID | PERF_SAMPLE_TIME (and in samples, behind
- * these, PERF_SAMPLE_CALLCHAIN), sample_id_all, and use_clockid with CLOCK_MONOTONIC.
+ * What writes into them has sample_type PERF_SAMPLE_ID_TYPE (and in samples, behind it,
+ * PERF_SAMPLE_CALLCHAIN), sample_id_all, and use_clockid with CLOCK_MONOTONIC.
  */
 #ifndef EBPFPROF_COLLECT_EVENT_RINGS_H
 #define EBPFPROF_COLLECT_EVENT_RINGS_H

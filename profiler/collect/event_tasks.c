@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The scan must neither miss a thread nor open two events for one, which would count its time
- * twice.  A thread that was born of one with events has inherited them, one that was born of
- * another has none, and both look the same in /proc.  The rings tell them apart: an event that can
- * be inherited writes a PERF_RECORD_FORK of each child.  So each pass first lists who is there,
- * then reads which of them were announced, and opens events for the rest; until a pass finds
- * nobody new.  perf record scans once, and misses threads that start meanwhile.
+ * The scan must not miss a thread.  One that was born of a thread with events has inherited them,
+ * one that was born of another has none, and both look the same in /proc.  The rings tell them
+ * apart: an event that can be inherited writes a PERF_RECORD_FORK of each child.  So each pass lists
+ * who is there, then reads which of them were announced, and opens events for the rest; until a pass
+ * finds nobody new.  perf record scans once, and misses threads that start meanwhile.
+ *
+ * An announcement is no proof.  A clone() inherits at its beginning and announces at its end, and
+ * each by the events that are there at that moment (kernel/fork.c, copy_process): while its caller's
+ * events are being opened, CPU by CPU, a child may inherit those of some CPUs only, announced or
+ * not, and be announced without having inherited any.  Only one that was announced CLONE_NS after
+ * the last of its parent's events was opened is taken to have all, and so is what it starts.
+ *
+ * In doubt we open: what has two events is counted once, because samples are accepted by one of
+ * them (ring_roots.h), where a thread without would be missed.  Events are kept even of a thread
+ * that ends while they are opened: a child may have inherited them and count by them already.
  */
 #include "profiler/collect/event_tasks.h"
 
@@ -27,7 +36,14 @@
 
 #define PASSES_MAX 20
 #define FILES_KEPT 256 /* for binaries and all else; two sets of events share the rest */
-#define ANNOUNCED_NS (2 * NS_PER_MS) /* a fork's record is written just after it shows in /proc */
+/* A clone() takes less, as a rule: it may wait for its CPU, and copies the tables of pages. */
+#define CLONE_NS (10 * NS_PER_MS)
+
+struct announcement {
+	pid_t parent_tid;
+	uint64_t time_ns;
+	bool has_inherited; /* as was found already */
+};
 
 struct task_list {
 	pid_t *tids; /* [cnt] */
@@ -47,8 +63,8 @@ void event_tasks_init(struct event_tasks *tasks, const struct perf_event_attr *a
 		.rings = rings,
 		.cnt_max = (files > 2 * FILES_KEPT ? files - FILES_KEPT : files / 2) / 2,
 	};
-	hashmap_init(&tasks->opened, sizeof(pid_t), 0);
-	hashmap_init(&tasks->born, sizeof(pid_t), 0);
+	hashmap_init(&tasks->opened, sizeof(pid_t), sizeof(uint64_t));
+	hashmap_init(&tasks->announced, sizeof(pid_t), sizeof(struct announcement));
 }
 
 void event_tasks_close(struct event_tasks *tasks)
@@ -59,7 +75,7 @@ void event_tasks_close(struct event_tasks *tasks)
 		close(tasks->fds[i]);
 	free(tasks->fds);
 	hashmap_free(&tasks->opened);
-	hashmap_free(&tasks->born);
+	hashmap_free(&tasks->announced);
 	tasks->fds = NULL;
 	tasks->cnt = tasks->capacity = 0;
 }
@@ -79,10 +95,10 @@ static int keep_fd(struct event_tasks *tasks, int *fd)
 	return 0;
 }
 
-/* One event on each CPU; what was opened of a thread that cannot have all is closed again. */
+/* One event on each CPU. */
 static int open_thread(struct event_tasks *tasks, pid_t tid)
 {
-	size_t before = tasks->cnt, i;
+	size_t i;
 	int code = tasks->cnt + tasks->rings->cnt > tasks->cnt_max ? -EMFILE : 0;
 
 	for (i = 0; i < tasks->rings->cnt && !code; i++) {
@@ -93,8 +109,6 @@ static int open_thread(struct event_tasks *tasks, pid_t tid)
 		if (!code)
 			code = keep_fd(tasks, &fd);
 	}
-	while (code && tasks->cnt > before)
-		close(tasks->fds[--tasks->cnt]);
 	return code;
 }
 
@@ -173,22 +187,58 @@ static int list_targets(const struct event_tasks *tasks, const struct targets *t
 
 /* ---- the passes ---- */
 
-static void note_born(void *context, const struct perf_event_header *record)
+/* Records come again in each pass, and in no order. */
+static void note_announced(void *context, const struct perf_event_header *record)
 {
 	struct event_tasks *tasks = context;
+	struct announcement *announcement;
 	struct task_record fork;
 	pid_t tid;
 
 	if (!task_record_parse(record, &fork) || fork.kind != TASK_FORKED)
 		return;
 	tid = (pid_t)fork.tid;
-	/* A failed allocation: it may get events of its own too, in a scan that has no memory. */
-	hashmap_put(&tasks->born, &tid, NULL);
+	announcement = hashmap_put(&tasks->announced, &tid, NULL);
+	/* Without memory it gets events of its own.  Of a number that serves twice the newest counts. */
+	if (announcement && fork.time_ns > announcement->time_ns)
+		*announcement = (struct announcement){ .parent_tid = (pid_t)fork.parent_tid,
+						       .time_ns = fork.time_ns };
 }
 
-static bool is_new(const struct event_tasks *tasks, pid_t tid)
+/* From a parent whose events were complete, or that had inherited itself: times fall, so it ends. */
+static bool has_inherited(const struct event_tasks *tasks, pid_t tid)
 {
-	return !hashmap_get(&tasks->opened, &tid) && !hashmap_get(&tasks->born, &tid);
+	struct announcement *asked = hashmap_get(&tasks->announced, &tid), *at = asked, *above;
+
+	for (; at && !at->has_inherited; at = above) {
+		const uint64_t *complete_ns = hashmap_get(&tasks->opened, &at->parent_tid);
+
+		if (complete_ns && *complete_ns && at->time_ns > *complete_ns + CLONE_NS)
+			break;
+		above = hashmap_get(&tasks->announced, &at->parent_tid);
+		if (above && above->time_ns >= at->time_ns)
+			above = NULL;
+	}
+	if (at)
+		asked->has_inherited = true;
+	return at;
+}
+
+/* 1: it has events already. */
+static int open_if_new(struct event_tasks *tasks, pid_t tid)
+{
+	uint64_t *complete_ns;
+	int code;
+
+	if (hashmap_get(&tasks->opened, &tid) || has_inherited(tasks, tid))
+		return 1;
+	complete_ns = hashmap_put(&tasks->opened, &tid, NULL);
+	if (!complete_ns)
+		return -ENOMEM;
+	code = open_thread(tasks, tid);
+	if (!code)
+		*complete_ns = monotonic_ns();
+	return code;
 }
 
 /* Open what is new in @list; how many, or an error with whose it is. */
@@ -201,14 +251,10 @@ static int open_new(struct event_tasks *tasks, const struct task_list *list, boo
 	for (i = 0; i < list->cnt; i++) {
 		pid_t tid = list->tids[i];
 
-		if (!is_new(tasks, tid))
-			continue;
-		if (!hashmap_put(&tasks->opened, &tid, NULL))
-			return err_set(err, -ENOMEM, "cannot open perf events");
-		code = open_thread(tasks, tid);
+		code = open_if_new(tasks, tid);
 		added += !code;
 		tasks->taken_cnt += !code;
-		if (!code || code == -ESRCH)
+		if (code >= 0 || code == -ESRCH)
 			continue;
 		if (code == -EMFILE && !named) {
 			tasks->files_short = true;
@@ -230,20 +276,21 @@ int event_tasks_open(struct event_tasks *tasks, const struct targets *targets, p
 		     struct errmsg *err)
 {
 	bool named = command || targets->pid_cnt || targets->tid_cnt;
-	const struct timespec pause = { .tv_nsec = ANNOUNCED_NS };
+	const struct timespec pause = { .tv_nsec = CLONE_NS };
 	struct task_list list = {};
 	int pass, code = 1;
 
 	for (pass = 0; pass < PASSES_MAX && code > 0; pass++) {
+		/* The last pass is to see the children of clone() calls that were under way before. */
+		if (pass && tasks->attr.inherit)
+			nanosleep(&pause, NULL);
 		code = list_targets(tasks, targets, command, &list);
 		if (code) {
 			err_set(err, code, "cannot list the threads of the targets");
 			break;
 		}
-		if (pass && tasks->attr.inherit) {
-			nanosleep(&pause, NULL);
-			event_rings_look(tasks->rings, note_born, tasks);
-		}
+		if (tasks->attr.inherit)
+			event_rings_look(tasks->rings, note_announced, tasks);
 		code = open_new(tasks, &list, named, err);
 	}
 	free(list.tids);

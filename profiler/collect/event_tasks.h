@@ -22,11 +22,11 @@ struct event_tasks {
 	const struct event_rings *rings; /* borrowed: where they write */
 	int *fds;			 /* [cnt] */
 	size_t cnt, capacity, cnt_max;
-	struct hashmap opened; /* pid_t tid -> nothing: has events of its own */
-	struct hashmap born;   /* pid_t tid -> nothing: inherited its parent's */
-	size_t taken_cnt;      /* threads that have events */
-	size_t refused_cnt;    /* threads of our user that are more privileged than we are */
-	bool files_short;      /* the limit of open files ended the scan */
+	struct hashmap opened; /* pid_t tid -> uint64_t: its events are complete since; 0 = none */
+	struct hashmap announced; /* pid_t tid -> who started it and when (event_tasks.c) */
+	size_t taken_cnt;	  /* threads that have events of their own */
+	size_t refused_cnt;	  /* threads of our user that are more privileged than we are */
+	bool files_short;	  /* the limit of open files ended the scan */
 };
 
 /**
@@ -43,7 +43,8 @@ void event_tasks_close(struct event_tasks *tasks);
  * @command: the process of targets->by_command, 0 = none
  *
  * Without targets: all processes of our effective user.  Threads that are born meanwhile are met,
- * either because they inherit or by another look at /proc; none gets two events.
+ * either because they inherit or by another look at /proc; some both ways, and they have two events
+ * on some CPUs or all: see ring_roots.h.
  * Errors: -EACCES, -EPERM (a thread that -p, -t names is not ours to watch), -EMFILE, -ENOMEM, with
  * @err; a thread that has ended is none.
  */

@@ -10,6 +10,18 @@
 
 struct errmsg;
 
+/*
+ * With sample_id_all and this as sample_type, what is no sample ends in a perf_sample_id; a sample
+ * begins with one.  The id is that of the event, or of the one that it was inherited from.
+ */
+#define PERF_SAMPLE_ID_TYPE (PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_ID)
+
+struct perf_sample_id {
+	uint32_t pid, tid;
+	uint64_t time_ns; /* of the clock that the event uses */
+	uint64_t id;
+};
+
 /** perf_event_open - all tasks on @cpu; a descriptor (close-on-exec) or -errno */
 int perf_event_open(struct perf_event_attr *attr, int cpu);
 

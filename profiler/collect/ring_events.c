@@ -49,7 +49,7 @@ void ring_events_init(struct ring_events *events, const struct sampler_config *c
 		.type = PERF_TYPE_SOFTWARE,
 		.config = PERF_COUNT_SW_CPU_CLOCK,
 		.sample_period = period,
-		.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_CALLCHAIN,
+		.sample_type = PERF_SAMPLE_ID_TYPE | PERF_SAMPLE_CALLCHAIN,
 		.sample_id_all = 1,
 		.sample_max_stack = (uint16_t)ring_events_stack_max(),
 		.exclude_callchain_user = !config->with_user,
@@ -390,7 +390,10 @@ uint64_t ring_events_due(const struct ring_events *events)
 
 	for (i = 0; i < events->cpu_event_cnt; i++)
 		due += due_of(events, &events->cpu_events[i]);
-	/* Of a thread's event the counts of those that inherited it are part. */
+	/*
+	 * Of a thread's event the counts of those that inherited it are part.  A thread that has two
+	 * is twice in the sum, and in that of what fired: see ring_roots.h.
+	 */
 	for (i = 0; i < events->tasks.cnt; i++)
 		due += event_count(events->tasks.fds[i]) / events->attr.sample_period;
 	return due;

@@ -26,6 +26,7 @@
 #include "profiler/collect/host.h"
 #include "profiler/collect/ring_counts.h"
 #include "profiler/collect/ring_events.h"
+#include "profiler/collect/ring_roots.h"
 #include "profiler/collect/ring_tasks.h"
 #include "profiler/collect/sampler_source.h"
 #include "profiler/collect/sideband.h"
@@ -41,6 +42,7 @@ struct ring_sampler {
 	const struct targets *targets; /* borrowed */
 	struct ring_events events;
 	struct ring_tasks tasks;
+	struct ring_roots roots;
 	struct ring_counts counts;
 	uint64_t due_reported;
 	uint64_t next_period; /* of samples from this epoch's end on */
@@ -106,6 +108,7 @@ static void ring_free(struct sampler *base)
 
 	ring_events_close(&sampler->events);
 	ring_tasks_free(&sampler->tasks);
+	ring_roots_free(&sampler->roots);
 	ring_counts_free(&sampler->counts);
 	free(sampler);
 }
@@ -125,6 +128,7 @@ static int ring_open(const struct sampler_config *config, const struct targets *
 	host_raise_files(); /* a command that was forked before keeps its own limits */
 	host_raise_memlock();
 	ring_tasks_init(&sampler->tasks, targets);
+	ring_roots_init(&sampler->roots);
 	ring_counts_init(&sampler->counts, 0, 0);
 	sampler->next_period = sampler->base.period;
 	ring_events_init(&sampler->events, config, sampler->base.period, targets,
@@ -218,6 +222,14 @@ static int ring_check_cpus(struct sampler *base)
 
 /* ---- draining ---- */
 
+/* Does it count, or has the thread another event whose samples do?  The CPU is the ring's. */
+static bool is_accepted(struct ring_sampler *sampler, const struct ring_sample *sample)
+{
+	return sampler->base.about.system_wide ||
+	       ring_roots_accept(&sampler->roots, (pid_t)sample->tid,
+				 sampler->events.rings.taken->cpu, sample->root_id);
+}
+
 static void take_sample(struct ring_sampler *sampler, const struct perf_event_header *record)
 {
 	struct sampler_totals *totals = &ring_counts_bank(&sampler->counts)->totals;
@@ -239,6 +251,10 @@ static void take_sample(struct ring_sampler *sampler, const struct perf_event_he
 		totals->idle++;
 		return;
 	}
+	if (!is_accepted(sampler, &sample)) {
+		totals->filtered++;
+		return;
+	}
 	if (ring_tasks_get(&sampler->tasks, (pid_t)sample.pid, (pid_t)sample.tid, &task) != 0)
 		totals->lost_full++;
 	else if (!ring_tasks_match(&sampler->tasks, (pid_t)sample.tid, &task))
@@ -258,17 +274,27 @@ static void take_lost(struct ring_sampler *sampler, const struct perf_event_head
 	memcpy(&lost, (const char *)record + sizeof(*record) + sizeof(lost), sizeof(lost));
 	totals->fired += lost;
 	totals->lost_full += lost;
-	/* Forks may have been among them. */
+	/* Forks may have been among them, and exits. */
+	ring_roots_clear(&sampler->roots);
 	if (sampler->next_adopt_ns < monotonic_ns()) {
 		sampler->next_adopt_ns = monotonic_ns() + ADOPT_NS;
 		ring_tasks_adopt(&sampler->tasks);
 	}
 }
 
+static int take_task(struct ring_sampler *sampler, const struct perf_event_header *record)
+{
+	struct task_record task;
+
+	if (!task_record_parse(record, &task))
+		return 0;
+	ring_roots_apply(&sampler->roots, &task);
+	return ring_tasks_apply(&sampler->tasks, &task);
+}
+
 static int pull(struct ring_sampler *sampler, uint64_t until_ns)
 {
 	const struct perf_event_header *record;
-	struct task_record task;
 	int code = 0;
 
 	event_rings_begin(&sampler->events.rings);
@@ -284,8 +310,7 @@ static int pull(struct ring_sampler *sampler, uint64_t until_ns)
 			ring_counts_bank(&sampler->counts)->totals.throttled++;
 			break;
 		default:
-			if (task_record_parse(record, &task))
-				code = ring_tasks_apply(&sampler->tasks, &task);
+			code = take_task(sampler, record);
 			break;
 		}
 	}

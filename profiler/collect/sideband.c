@@ -58,7 +58,7 @@ static struct perf_event_attr dummy_attr(void)
 		.size = sizeof(struct perf_event_attr),
 		.type = PERF_TYPE_SOFTWARE,
 		.config = PERF_COUNT_SW_DUMMY,
-		.sample_type = PERF_SAMPLE_TIME,
+		.sample_type = PERF_SAMPLE_ID_TYPE,
 		.sample_id_all = 1,
 		.mmap = 1,
 		.mmap2 = 1,
@@ -166,7 +166,6 @@ int sideband_new_of(const struct targets *targets, pid_t command, size_t ring_by
 	if (!sideband)
 		return err_set(err, -ENOMEM, "cannot follow processes");
 	sideband->epoll_fd = -1;
-	attr.sample_type |= PERF_SAMPLE_TID;
 	attr.exclude_kernel = 1;
 	attr.inherit = 1;
 	event_tasks_init(&sideband->tasks, &attr, &sideband->shared);

@@ -4,9 +4,10 @@
 #include <string.h>
 
 #include "profiler/base/cleanup.h"
+#include "profiler/collect/perf_event.h"
 #include "profiler/collect/sideband.h"
 
-/* Bodies of the records: perf_event_open(2). With sample_id_all each ends in its time stamp. */
+/* Bodies of the records: perf_event_open(2). Each ends in a struct perf_sample_id. */
 struct record_mmap2 {
 	struct perf_event_header header;
 	uint32_t pid, tid;
@@ -44,6 +45,8 @@ struct record_lost {
 
 bool sideband_record_time(const struct perf_event_header *record, uint64_t *ret_ns)
 {
+	struct perf_sample_id id;
+
 	switch (record->type) {
 	case PERF_RECORD_MMAP2:
 	case PERF_RECORD_FORK:
@@ -56,9 +59,10 @@ bool sideband_record_time(const struct perf_event_header *record, uint64_t *ret_
 	default:
 		return false;
 	}
-	if (record->size < sizeof(*record) + 2 * sizeof(uint64_t))
+	if (record->size < sizeof(*record) + sizeof(id))
 		return false;
-	memcpy(ret_ns, (const char *)record + record->size - sizeof(*ret_ns), sizeof(*ret_ns));
+	memcpy(&id, (const char *)record + record->size - sizeof(id), sizeof(id));
+	*ret_ns = id.time_ns;
 	return true;
 }
 
@@ -66,7 +70,7 @@ static bool parse_mmap(const struct perf_event_header *header, bool build_ids,
 		       struct sideband_event *event)
 {
 	const struct record_mmap2 *record = (const void *)header;
-	size_t room = header->size - sizeof(uint64_t);
+	size_t room = header->size - sizeof(struct perf_sample_id);
 
 	if (room <= sizeof(*record) || !memchr(record->path, '\0', room - sizeof(*record)))
 		return false;
@@ -92,7 +96,7 @@ static bool parse_task(const struct perf_event_header *header, struct sideband_e
 {
 	const struct record_task *record = (const void *)header;
 
-	if (header->size < sizeof(*record) + sizeof(uint64_t))
+	if (header->size < sizeof(*record) + sizeof(struct perf_sample_id))
 		return false;
 	if (header->type == PERF_RECORD_FORK && record->pid == record->ppid)
 		return false; /* a thread */
@@ -107,7 +111,7 @@ static bool parse_exec(const struct perf_event_header *header, struct sideband_e
 {
 	const struct record_comm *record = (const void *)header;
 
-	if (header->size < sizeof(*record) + sizeof(uint64_t))
+	if (header->size < sizeof(*record) + sizeof(struct perf_sample_id))
 		return false;
 	event->kind = SIDEBAND_EXEC;
 	event->tgid = (pid_t)record->pid;

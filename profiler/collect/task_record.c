@@ -4,9 +4,7 @@
 #include <string.h>
 
 #include "profiler/base/cleanup.h"
-
-/* With sample_id_all records that are no samples end in pid, tid and the time. */
-#define SAMPLE_ID_BYTES (2 * sizeof(uint64_t))
+#include "profiler/collect/perf_event.h"
 
 struct record_fork { /* FORK, EXIT */
 	struct perf_event_header header;
@@ -22,23 +20,24 @@ struct record_comm {
 
 struct record_sample {
 	struct perf_event_header header;
-	uint32_t pid, tid;
-	uint64_t time_ns;
+	struct perf_sample_id id;
 	uint64_t ip_cnt;
 	uint64_t ips[];
 };
 
 static void read_time(const struct perf_event_header *record, struct task_record *task)
 {
-	memcpy(&task->time_ns, (const char *)record + record->size - sizeof(uint64_t),
-	       sizeof(task->time_ns));
+	struct perf_sample_id id;
+
+	memcpy(&id, (const char *)record + record->size - sizeof(id), sizeof(id));
+	task->time_ns = id.time_ns;
 }
 
 static bool parse_fork(const struct perf_event_header *header, struct task_record *task)
 {
 	const struct record_fork *record = (const void *)header;
 
-	if (header->size < sizeof(*record) + SAMPLE_ID_BYTES)
+	if (header->size < sizeof(*record) + sizeof(struct perf_sample_id))
 		return false;
 	task->kind = header->type == PERF_RECORD_FORK ? TASK_FORKED : TASK_EXITED;
 	task->pid = record->pid;
@@ -53,12 +52,12 @@ static bool parse_comm(const struct perf_event_header *header, struct task_recor
 	const struct record_comm *record = (const void *)header;
 	size_t room;
 
-	if (header->size < sizeof(*record) + SAMPLE_ID_BYTES)
+	if (header->size < sizeof(*record) + sizeof(struct perf_sample_id))
 		return false;
 	task->kind = header->misc & PERF_RECORD_MISC_COMM_EXEC ? TASK_EXECED : TASK_RENAMED;
 	task->pid = record->pid;
 	task->tid = record->tid;
-	room = header->size - sizeof(*record) - SAMPLE_ID_BYTES;
+	room = header->size - sizeof(*record) - sizeof(struct perf_sample_id);
 	memcpy(task->comm, record->comm, strnlen(record->comm, MIN(room, sizeof(task->comm) - 1)));
 	return true;
 }
@@ -101,9 +100,10 @@ bool ring_sample_parse(const struct perf_event_header *header, struct ring_sampl
 	if (header->type != PERF_RECORD_SAMPLE || header->size < sizeof(*record) ||
 	    record->ip_cnt > (header->size - sizeof(*record)) / sizeof(uint64_t))
 		return false;
-	sample.pid = record->pid;
-	sample.tid = record->tid;
-	sample.time_ns = record->time_ns;
+	sample.pid = record->id.pid;
+	sample.tid = record->id.tid;
+	sample.time_ns = record->id.time_ns;
+	sample.root_id = record->id.id;
 	cnt = (size_t)record->ip_cnt;
 	for (i = 0; i < cnt;) {
 		uint64_t context = record->ips[i];

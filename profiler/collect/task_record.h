@@ -34,6 +34,7 @@ bool task_record_parse(const struct perf_event_header *record, struct task_recor
 struct ring_sample {
 	uint32_t pid, tid;
 	uint64_t time_ns;
+	uint64_t root_id;	       /* of the event, or of the one that it was inherited from */
 	const uint64_t *kernel, *user; /* [_cnt] innermost first, in the record */
 	size_t kernel_cnt, user_cnt;
 };

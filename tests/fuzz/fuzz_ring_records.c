@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Any bytes as the content of two rings of perf events, read as the sampler reads them: merged by
- * time, tasks learnt, samples counted, bodies and counts drained.
+ * time, tasks learnt, samples accepted and counted, bodies and counts drained.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 
 #include "profiler/collect/event_rings.h"
 #include "profiler/collect/ring_counts.h"
+#include "profiler/collect/ring_roots.h"
 #include "profiler/collect/ring_tasks.h"
 #include "profiler/collect/targets.h"
 #include "profiler/collect/task_record.h"
@@ -50,8 +51,8 @@ static int on_count(void *context, const struct sample_key *key, uint64_t value)
 	return 0;
 }
 
-static void read_rings(struct event_rings *rings, struct ring_tasks *tasks,
-		       struct ring_counts *counts)
+static void read_rings(struct event_rings *rings, struct ring_roots *roots,
+		       struct ring_tasks *tasks, struct ring_counts *counts)
 {
 	const struct perf_event_header *record;
 
@@ -61,12 +62,16 @@ static void read_rings(struct event_rings *rings, struct ring_tasks *tasks,
 		struct task_record task;
 		struct ring_task who;
 
-		if (task_record_parse(record, &task))
+		if (task_record_parse(record, &task)) {
+			ring_roots_apply(roots, &task);
 			ring_tasks_apply(tasks, &task);
-		else if (ring_sample_parse(record, &sample) &&
-			 ring_tasks_get(tasks, (pid_t)sample.pid, (pid_t)sample.tid, &who) == 0 &&
-			 ring_tasks_match(tasks, (pid_t)sample.tid, &who))
+		} else if (ring_sample_parse(record, &sample) &&
+			   ring_roots_accept(roots, (pid_t)sample.tid, rings->taken->cpu,
+					     sample.root_id) &&
+			   ring_tasks_get(tasks, (pid_t)sample.pid, (pid_t)sample.tid, &who) == 0 &&
+			   ring_tasks_match(tasks, (pid_t)sample.tid, &who)) {
 			ring_counts_add(counts, &sample, &who);
+		}
 	}
 }
 
@@ -81,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct sampler_totals totals;
 	struct drained drained = {};
 	struct ring_tasks tasks;
+	struct ring_roots roots;
 	size_t half = size > 2 * RING_BYTES ? RING_BYTES : size / 2;
 	int i;
 
@@ -96,7 +102,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ring_counts_init(counts, 64, 127);
 	with = handler;
 	with.context = &drained;
-	read_rings(&rings, &tasks, counts);
+	ring_roots_init(&roots);
+	read_rings(&rings, &roots, &tasks, counts);
+	if (roots.threads.cnt > roots.choices.cnt)
+		abort();
 	ring_counts_end_epoch(counts, &totals);
 	ring_counts_drain_bodies(counts, &with);
 	ring_counts_drain(counts, 0, on_count, &drained);
@@ -104,6 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	ring_tasks_forget_exited(&tasks);
 	ring_tasks_free(&tasks);
+	ring_roots_free(&roots);
 	ring_counts_free(counts);
 	free(counts);
 	for (i = 0; i < 2; i++)

@@ -43,26 +43,27 @@ static inline struct made_record record_begin(uint32_t type, uint16_t misc)
 	return record;
 }
 
+#define RECORD_ROOT_ID 0x7007u
+
+/* PERF_SAMPLE_ID_TYPE: at the end of what is no sample, at the beginning of one. */
+static inline void record_id(struct made_record *record, uint32_t pid, uint32_t tid,
+			     uint64_t time_ns)
+{
+	record_u32(record, pid);
+	record_u32(record, tid);
+	record_u64(record, time_ns);
+	record_u64(record, RECORD_ROOT_ID);
+}
+
 static inline struct made_record sample_of(uint32_t pid, uint32_t tid, uint64_t time_ns,
 					   const uint64_t *ips, size_t cnt)
 {
 	struct made_record record = record_begin(PERF_RECORD_SAMPLE, PERF_RECORD_MISC_USER);
 
-	record_u32(&record, pid);
-	record_u32(&record, tid);
-	record_u64(&record, time_ns);
+	record_id(&record, pid, tid, time_ns);
 	record_u64(&record, cnt);
 	record_add(&record, ips, cnt * sizeof(ips[0]));
 	return record;
-}
-
-/* The end of what is no sample: sample_id_all. */
-static inline void record_end(struct made_record *record, uint32_t pid, uint32_t tid,
-			      uint64_t time_ns)
-{
-	record_u32(record, pid);
-	record_u32(record, tid);
-	record_u64(record, time_ns);
 }
 
 /* PERF_RECORD_FORK or PERF_RECORD_EXIT */
@@ -77,7 +78,7 @@ static inline struct made_record task_of(uint32_t type, uint32_t pid, uint32_t t
 	record_u32(&record, tid);
 	record_u32(&record, parent_tid);
 	record_u64(&record, time_ns);
-	record_end(&record, parent_pid, parent_tid, time_ns);
+	record_id(&record, parent_pid, parent_tid, time_ns);
 	return record;
 }
 
@@ -91,7 +92,7 @@ static inline struct made_record comm_of(uint16_t misc, uint32_t pid, uint32_t t
 	record_u32(&record, tid);
 	strncpy(padded, name, sizeof(padded) - 1);
 	record_add(&record, padded, (strlen(padded) + 1 + 7) / 8 * 8);
-	record_end(&record, pid, tid, time_ns);
+	record_id(&record, pid, tid, time_ns);
 	return record;
 }
 

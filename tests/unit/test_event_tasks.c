@@ -7,16 +7,21 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "profiler/base/cleanup.h"
+#include "profiler/base/clock.h"
 #include "profiler/base/err.h"
 #include "profiler/collect/event_rings.h"
 #include "profiler/collect/event_tasks.h"
+#include "profiler/collect/host.h"
+#include "profiler/collect/ring_roots.h"
 #include "profiler/collect/targets.h"
 #include "profiler/collect/task_proc.h"
 #include "profiler/collect/task_record.h"
@@ -24,10 +29,27 @@
 
 #define THREADS_BEFORE 8
 #define THREADS_MEANWHILE 60
+#define THREADS (THREADS_BEFORE + THREADS_MEANWHILE)
+#define ROUNDS 5
+#define CPUS_TRIED 8
+#define PERIOD_NS (NS_PER_MS / 2)
+#define BURN_PERIODS 10 /* of CPU time that a thread uses on each CPU */
 
 static struct event_rings rings;
 static struct event_tasks tasks;
 static struct perf_event_attr attr;
+static struct ring_roots roots;
+static pid_t watched; /* a process of the test that is going on; 0 = none */
+
+/* Between the test and the process that it watches: bytes, numbers of threads, or the closing. */
+enum { START, BORN, BURN, BURNT, PIPES };
+static int pipes[PIPES][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } };
+
+static void close_end(int *fd)
+{
+	fd_closep(fd);
+	*fd = -1;
+}
 
 static void pause_us(long us)
 {
@@ -45,7 +67,7 @@ static int make(void **state)
 		.size = sizeof(attr),
 		.type = PERF_TYPE_SOFTWARE,
 		.config = PERF_COUNT_SW_DUMMY,
-		.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME,
+		.sample_type = PERF_SAMPLE_ID_TYPE,
 		.sample_id_all = 1,
 		.exclude_kernel = 1,
 		.task = 1,
@@ -54,7 +76,8 @@ static int make(void **state)
 		.use_clockid = 1,
 		.clockid = CLOCK_MONOTONIC,
 	};
-	if (event_rings_open(&rings, 65536, &err) != 0)
+	ring_roots_init(&roots);
+	if (event_rings_open(&rings, 262144, &err) != 0)
 		return 0; /* each test skips */
 	event_tasks_init(&tasks, &attr, &rings);
 	return 0;
@@ -62,105 +85,299 @@ static int make(void **state)
 
 static int unmake(void **state)
 {
+	int i;
+
 	(void)state;
+	if (watched) {
+		kill(watched, SIGKILL);
+		waitpid(watched, NULL, 0);
+		watched = 0;
+	}
+	for (i = 0; i < PIPES; i++) {
+		close_end(&pipes[i][0]);
+		close_end(&pipes[i][1]);
+	}
 	if (rings.cnt)
 		event_tasks_close(&tasks);
 	event_rings_close(&rings);
+	ring_roots_free(&roots);
 	return 0;
 }
 
-static atomic_bool stop;
+/* ---- the process that is watched ---- */
 
-static void *wait_for_end(void *arg)
+static unsigned int cpus[CPUS_TRIED]; /* [cpu_cnt] */
+static size_t cpu_cnt;
+
+static void find_cpus(void)
 {
-	while (!stop)
-		pause_us(1000);
-	return arg;
+	cpu_set_t allowed;
+	size_t i;
+
+	cpu_cnt = 0;
+	CPU_ZERO(&allowed);
+	sched_getaffinity(0, sizeof(allowed), &allowed);
+	for (i = 0; i < rings.cnt && cpu_cnt < CPUS_TRIED; i++)
+		if (rings.rings[i].cpu < CPU_SETSIZE && CPU_ISSET(rings.rings[i].cpu, &allowed))
+			cpus[cpu_cnt++] = rings.rings[i].cpu;
 }
 
-/* In a process of its own: threads before the scan, and more that each start another. */
+/* In user mode, which everybody may sample: the clock is a system call, so it is asked rarely. */
+static void burn(void)
+{
+	uint64_t until_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID) + BURN_PERIODS * PERIOD_NS;
+	volatile unsigned int i;
+
+	while (clock_read_ns(CLOCK_THREAD_CPUTIME_ID) < until_ns)
+		for (i = 0; i < 30000; i++)
+			;
+}
+
+static void burn_on_each_cpu(void)
+{
+	size_t i;
+
+	for (i = 0; i < cpu_cnt; i++) {
+		cpu_set_t one;
+
+		CPU_ZERO(&one);
+		CPU_SET(cpus[i], &one);
+		if (sched_setaffinity(0, sizeof(one), &one) != 0)
+			_exit(1);
+		burn();
+	}
+}
+
+/* Say who we are; when told, use CPU time; say so, and stay. */
+static _Noreturn void burn_when_told(void)
+{
+	pid_t tid = gettid();
+	char byte;
+
+	if (write(pipes[BORN][1], &tid, sizeof(tid)) != sizeof(tid) ||
+	    read(pipes[BURN][0], &byte, 1) != 0)
+		_exit(1);
+	burn_on_each_cpu();
+	if (write(pipes[BURNT][1], "b", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/* @arg: how many start each other, this one among them. */
 static void *start_another(void *arg)
 {
 	intptr_t left = (intptr_t)arg;
 	pthread_t thread;
 
 	pause_us(200);
-	if (left > 1)
-		pthread_create(&thread, NULL, start_another, (void *)(left - 1));
-	return wait_for_end(NULL);
+	if (left > 1 && pthread_create(&thread, NULL, start_another, (void *)(left - 1)) != 0)
+		_exit(1);
+	burn_when_told();
 }
 
-static _Noreturn void run_threads(int go_fd, int ready_fd)
+/* Threads before the scan, and when told others that each start the next. */
+static _Noreturn void run_threads(intptr_t before, intptr_t later)
 {
 	pthread_t thread;
 	char byte;
-	int i;
 
-	for (i = 0; i < THREADS_BEFORE; i++)
-		pthread_create(&thread, NULL, wait_for_end, NULL);
-	if (write(ready_fd, "r", 1) != 1 || read(go_fd, &byte, 1) != 1)
+	for (; before > 0; before--)
+		if (pthread_create(&thread, NULL, start_another, (void *)1) != 0)
+			_exit(1);
+	if (read(pipes[START][0], &byte, 1) != 1 ||
+	    pthread_create(&thread, NULL, start_another, (void *)later) != 0)
 		_exit(1);
-	pthread_create(&thread, NULL, start_another, (void *)(intptr_t)THREADS_MEANWHILE);
 	for (;;)
 		pause();
 }
 
-static int check_thread(void *context, pid_t tid)
+/* After this a read from it tells its end. */
+static void watch_threads(intptr_t before, intptr_t later)
 {
-	bool opened = hashmap_get(&tasks.opened, &tid) != NULL;
-	bool born = hashmap_get(&tasks.born, &tid) != NULL;
+	int i;
 
-	/* One or the other: with both its time would be counted twice, with none not at all. */
-	assert_true(opened != born);
-	++*(int *)context;
-	return 0;
+	for (i = 0; i < PIPES; i++)
+		assert_int_equal(pipe(pipes[i]), 0);
+	watched = fork();
+	assert_true(watched >= 0);
+	if (watched == 0) {
+		close(pipes[BURN][1]);
+		run_threads(before, later);
+	}
+	close_end(&pipes[START][0]);
+	close_end(&pipes[BORN][1]);
+	close_end(&pipes[BURN][0]);
+	close_end(&pipes[BURNT][1]);
 }
 
-static void note_born(void *context, const struct perf_event_header *record)
-{
-	struct task_record fork;
-	pid_t tid;
+/* ---- the samples ---- */
 
-	(void)context;
-	if (task_record_parse(record, &fork) && fork.kind == TASK_FORKED) {
-		tid = (pid_t)fork.tid;
-		hashmap_put(&tasks.born, &tid, NULL);
+static pid_t tids[THREADS]; /* [tid_cnt] */
+static size_t tid_cnt;
+static unsigned int accepted[THREADS][CPUS_TRIED];
+
+static void wait_for_births(size_t cnt)
+{
+	while (cnt-- > 0)
+		assert_int_equal(read(pipes[BORN][0], &tids[tid_cnt++], sizeof(pid_t)),
+				 sizeof(pid_t));
+}
+
+static void count_sample(const struct ring_sample *sample, unsigned int cpu)
+{
+	size_t i, j;
+
+	for (i = 0; i < tid_cnt; i++)
+		for (j = 0; j < cpu_cnt; j++)
+			accepted[i][j] += tids[i] == (pid_t)sample->tid && cpus[j] == cpu;
+}
+
+/* As the sampler reads them. */
+static void read_samples(bool count)
+{
+	const struct perf_event_header *record;
+	struct task_record task;
+	struct ring_sample sample;
+
+	event_rings_begin(&rings);
+	while ((record = event_rings_next(&rings, UINT64_MAX))) {
+		unsigned int cpu = rings.taken->cpu;
+
+		assert_int_not_equal(record->type, PERF_RECORD_LOST);
+		if (task_record_parse(record, &task))
+			ring_roots_apply(&roots, &task);
+		else if (ring_sample_parse(record, &sample) &&
+			 ring_roots_accept(&roots, (pid_t)sample.tid, cpu, sample.root_id) && count)
+			count_sample(&sample, cpu);
 	}
 }
 
-static void test_threads_born_during_the_scan_have_events_once(void **state)
+/*
+ * An event that is there fires once at least, and one alone not much more often than its periods
+ * pass.  It may fire less: a virtual machine's clock goes on while its CPU is taken away.
+ */
+static void check_each_counts_once(void)
 {
-	int go[2], ready[2], cnt = 0, status;
-	struct targets targets = { .pid_cnt = 1 };
-	struct errmsg err = {};
+	size_t i, j, wrong = 0, sum = 0;
+	const size_t expected = tid_cnt * cpu_cnt * BURN_PERIODS;
+
+	for (i = 0; i < tid_cnt; i++)
+		for (j = 0; j < cpu_cnt; j++) {
+			sum += accepted[i][j];
+			if (accepted[i][j] > 0 && accepted[i][j] < BURN_PERIODS * 3 / 2)
+				continue;
+			print_message("thread %zu, cpu %u: %u samples in %d periods\n", i, cpus[j],
+				      accepted[i][j], BURN_PERIODS);
+			wrong++;
+		}
+	print_message("%zu samples in %zu periods\n", sum, expected);
+	assert_int_equal(wrong, 0);
+	assert_in_range(sum, expected / 2, expected + expected / 10);
+}
+
+/* Events that sample, and nothing counted yet. */
+static void begin_samples(void)
+{
+	tasks.attr.config = PERF_COUNT_SW_CPU_CLOCK;
+	tasks.attr.sample_period = PERIOD_NS;
+	tasks.attr.sample_type |= PERF_SAMPLE_CALLCHAIN;
+	tasks.attr.exclude_callchain_kernel = tasks.attr.exclude_callchain_user = 1;
+	find_cpus();
+	tid_cnt = 0;
+	memset(accepted, 0, sizeof(accepted));
+}
+
+static void check_samples_of_burning_threads(void)
+{
+	size_t i;
 	char byte;
-	pid_t pid;
+
+	read_samples(false);
+	close_end(&pipes[BURN][1]);
+	for (i = 0; i < tid_cnt; i++) {
+		assert_int_equal(read(pipes[BURNT][0], &byte, 1), 1);
+		read_samples(true);
+	}
+	check_each_counts_once();
+}
+
+static void scan_while_threads_start(void)
+{
+	struct targets targets = { .pid_cnt = 1, .pids = &watched };
+	struct errmsg err = {};
+
+	begin_samples();
+	watch_threads(THREADS_BEFORE, THREADS_MEANWHILE);
+	wait_for_births(THREADS_BEFORE);
+	assert_int_equal(write(pipes[START][1], "s", 1), 1);
+	pause_us(2000);
+	assert_int_equal(event_tasks_open(&tasks, &targets, 0, &err), 0);
+	assert_true(tasks.taken_cnt > THREADS_BEFORE);
+	assert_int_equal(tasks.cnt, tasks.taken_cnt * rings.cnt);
+	wait_for_births(THREADS_MEANWHILE);
+	check_samples_of_burning_threads();
+}
+
+/* Whether a clone() falls into the opening of its caller's events is chance: so several rounds. */
+static void test_threads_born_during_the_scan_count_once_on_each_cpu(void **state)
+{
+	int round;
+
+	for (round = 0; round < ROUNDS; round++) {
+		if (!rings.cnt)
+			skip();
+		scan_while_threads_start();
+		unmake(state);
+		make(state);
+	}
+}
+
+/* What is chance above: each thread has two events on each CPU, by itself or from its parent. */
+static void test_threads_with_two_events_count_once(void **state)
+{
+	struct targets targets = { .pid_cnt = 1, .pids = &watched };
+	struct event_tasks again;
+	struct errmsg err = {};
+	int code;
 
 	(void)state;
 	if (!rings.cnt)
 		skip();
-	assert_int_equal(pipe(go), 0);
-	assert_int_equal(pipe(ready), 0);
-	pid = fork();
-	if (pid == 0)
-		run_threads(go[0], ready[1]);
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	assert_int_equal(write(go[1], "g", 1), 1);
-	pause_us(2000);
-	targets.pids = &pid;
+	begin_samples();
+	watch_threads(THREADS_BEFORE, THREADS_BEFORE);
+	wait_for_births(THREADS_BEFORE);
 	assert_int_equal(event_tasks_open(&tasks, &targets, 0, &err), 0);
-	assert_true(tasks.taken_cnt > THREADS_BEFORE);
-	assert_int_equal(tasks.cnt, tasks.taken_cnt * rings.cnt);
-	pause_us(100000); /* the rest are born of threads that have events */
-	event_rings_look(&rings, note_born, NULL);
-	task_proc_threads(pid, check_thread, &cnt);
-	assert_true(cnt > THREADS_BEFORE + THREADS_MEANWHILE / 2);
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-	close(go[0]);
-	close(go[1]);
-	close(ready[0]);
-	close(ready[1]);
+	event_tasks_init(&again, &tasks.attr, &rings);
+	code = event_tasks_open(&again, &targets, 0, &err);
+	if (code == 0 && write(pipes[START][1], "s", 1) == 1) {
+		wait_for_births(THREADS_BEFORE);
+		check_samples_of_burning_threads();
+	}
+	event_tasks_close(&again);
+	assert_int_equal(code, 0);
+	assert_int_equal(tid_cnt, 2 * THREADS_BEFORE);
+}
+
+static void test_what_inherited_all_gets_no_events_of_its_own(void **state)
+{
+	struct targets targets = { .pid_cnt = 1, .pids = &watched };
+	struct errmsg err = {};
+
+	(void)state;
+	if (!rings.cnt)
+		skip();
+	tid_cnt = 0;
+	watch_threads(1, 10);
+	wait_for_births(1);
+	assert_int_equal(event_tasks_open(&tasks, &targets, 0, &err), 0);
+	assert_int_equal(tasks.taken_cnt, 2);
+	pause_us(50000); /* longer than a clone() may take */
+	assert_int_equal(write(pipes[START][1], "s", 1), 1);
+	wait_for_births(10);
+	assert_int_equal(event_tasks_open(&tasks, &targets, 0, &err), 0);
+	assert_int_equal(tasks.taken_cnt, 2);
+	assert_int_equal(tasks.cnt, 2 * rings.cnt);
 }
 
 static void test_a_named_process_that_ended_is_no_error(void **state)
@@ -240,12 +457,15 @@ static void test_without_memory_it_says_so(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FACT(test_threads_born_during_the_scan_have_events_once),
+		FACT(test_threads_born_during_the_scan_count_once_on_each_cpu),
+		FACT(test_threads_with_two_events_count_once),
+		FACT(test_what_inherited_all_gets_no_events_of_its_own),
 		FACT(test_a_named_process_that_ended_is_no_error),
 		FACT(test_too_few_files_are_an_error_for_who_was_named),
 		FACT(test_only_processes_of_that_name_are_taken),
 		FACT(test_without_memory_it_says_so),
 	};
 
+	host_raise_files(); /* many threads, on many CPUs */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,6 +33,7 @@ static void test_a_call_chain_is_split_at_its_markers(void **state)
 	assert_int_equal(sample.pid, 7);
 	assert_int_equal(sample.tid, 8);
 	assert_true(sample.time_ns == 1000);
+	assert_true(sample.root_id == RECORD_ROOT_ID);
 	assert_int_equal(sample.kernel_cnt, 2);
 	assert_true(sample.kernel[0] == 0xffffffff81000010);
 	assert_true(sample.kernel[1] == 0xffffffff81000020);
@@ -96,7 +97,7 @@ static void test_a_chain_longer_than_its_record_is_refused(void **state)
 	for (i = 0; i < ARRAY_SIZE(lies); i++) {
 		struct made_record record = SAMPLE(USER, 0x401000);
 
-		memcpy(record.bytes + 24, &lies[i], sizeof(lies[i]));
+		memcpy(record.bytes + 32, &lies[i], sizeof(lies[i]));
 		assert_false(ring_sample_parse(header_of(&record), &sample));
 		assert_int_equal(sample.pid, 99);
 	}
@@ -144,7 +145,7 @@ static void test_other_records_say_nothing(void **state)
 	struct task_record task;
 
 	(void)state;
-	record_end(&record, 1, 1, 2);
+	record_id(&record, 1, 1, 2);
 	assert_false(task_record_parse(header_of(&record), &task));
 	assert_false(ring_sample_parse(header_of(&record), &sample));
 }
