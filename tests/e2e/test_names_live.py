@@ -330,10 +330,14 @@ def test_library_without_symbols(tool, build, start):
     own = [at for at in profile.locations.values()
            if at.mapping and at.mapping["filename"].endswith("/plugin.so")]
     nameless = [at for at in own if at.names() != ["plugin_entry"]]
-    assert nameless
     for at in nameless:
-        assert first <= at.address < first + size, at.names()
         assert at.names() == [f"plugin.so+{at.address:#x}"]
+    # A sample may also be in what the compiler's start files bring (a page fault in frame_dummy).
+    called = {at for stack, _ in profile.samples for at in stack[:-1]
+              if at in nameless and any(f.names() == ["plugin_entry"] for f in stack)}
+    assert called
+    for at in called:
+        assert first <= at.address < first + size, at.names()
     assert {at.mapping["build_id"] for at in own} == {build_id(original)}
     hot = sum(n for stack, n in profile.samples if stack[0] in nameless)
     assert hot > 0.9 * sum(n for stack, n in profile.samples if any(at in own for at in stack))
